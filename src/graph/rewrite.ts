@@ -1,0 +1,35 @@
+import type { Blob } from "./blob.js";
+import { type Graph, mapRoots, type Node } from "./graph.js";
+import { building, GraphBuilder, type TraceContext } from "./trace.js";
+
+/**
+ * What takes the place of a node, given its inputs in the new graph; undefined keeps the node, and so does `keep()`, which
+ * returns its outputs there. Rules emit with op functions.
+ */
+export type Rule = (node: Node, inputs: readonly Blob[], keep: () => readonly Blob[]) => readonly Blob[] | undefined;
+
+/** A rewritten graph and where each old blob went. */
+export interface Rewritten {
+  readonly graph: Graph;
+  readonly map: (blob: Blob) => Blob;
+}
+
+/** Rebuilds a graph node by node in order, replacing what `rule` answers for; unchanged nodes are shared, not copied. */
+export function rewrite(graph: Graph, context: TraceContext, rule: Rule): Rewritten {
+  const builder = new GraphBuilder(context);
+  const moved = new Map<Blob, Blob>();
+  const map = (blob: Blob): Blob => moved.get(blob) ?? blob;
+  building(builder, () => {
+    for (const node of graph.nodes) {
+      const inputs = node.inputs.map(map);
+      const keep = (): readonly Blob[] => {
+        if (!inputs.every((input, i) => input === node.inputs[i])) return builder.append(node.op, inputs, node.attrs, node.outputs, node.name);
+        builder.nodes.push(node);
+        return node.outputs;
+      };
+      const results = rule(node, inputs, keep) ?? keep();
+      for (const [i, output] of node.outputs.entries()) if (results[i] !== output) moved.set(output, results[i]!);
+    }
+  });
+  return { graph: mapRoots(graph, builder.nodes, map), map };
+}
