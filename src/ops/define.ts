@@ -1,0 +1,120 @@
+import { FlowError } from "../core/errors.js";
+import { broadcastShapes } from "../core/shape.js";
+import type { Stream } from "../core/rng.js";
+import type { Tensor } from "../core/tensor.js";
+import { Blob, type BlobType, type Operand } from "../graph/blob.js";
+import type { Attrs } from "../graph/graph.js";
+import { textOf } from "../graph/trace.js";
+
+/** The trailing options of every op. */
+export interface Named {
+  /** Name of the op in its job; automatic where left out. */
+  readonly name?: string;
+}
+
+/** What a gradient rule sees. `dy` is the cotangent of the first output (zeros never appear: unused outputs are null in `dys`). */
+export interface GradContext<A> {
+  readonly inputs: readonly Blob[];
+  readonly outputs: readonly Blob[];
+  readonly attrs: A;
+  readonly y: Blob;
+  readonly dy: Blob;
+  readonly dys: readonly (Blob | null)[];
+}
+
+/**
+ * One cotangent per input, null where there is none. The driver sums fan-out, reduces broadcast shapes and checks types.
+ */
+export type GradRule<A> = (context: GradContext<A>) => readonly (Blob | null)[];
+
+/** What a host op may draw on: the random stream of (seed, job, op name, call) and the number of the call. */
+export interface HostContext {
+  readonly stream: Stream;
+  readonly call: number;
+}
+
+/** The meaning of an op, in one place. `grad: "stop"` is an op through which nothing flows, by definition. */
+export interface OpRules<A extends Attrs> {
+  readonly infer: (inputs: readonly Blob[], attrs: A) => BlobType | readonly BlobType[];
+  readonly grad?: GradRule<A> | "stop";
+}
+
+export type OpKind = "primitive" | "decomposable" | "host";
+
+/** An op as graphs know it. `kind` says who computes it: every engine, other ops, or the host between steps. */
+export interface Op<N extends string = string, A extends Attrs = Attrs, K extends OpKind = OpKind> extends OpRules<A> {
+  readonly name: N;
+  readonly kind: K;
+  readonly decompose?: (inputs: readonly Blob[], attrs: A) => readonly Blob[];
+  readonly host?: (inputs: readonly Tensor[], attrs: A, context: HostContext) => readonly Tensor[] | Promise<readonly Tensor[]>;
+}
+
+/** An op that every engine must lower. */
+export function op<const N extends string, A extends Attrs>(name: N, rules: OpRules<A>): Op<N, A, "primitive"> {
+  return Object.freeze({ name, kind: "primitive", ...rules });
+}
+
+/** An op that stands for others, until an engine has a better row. */
+export function decomposable<const N extends string, A extends Attrs>(
+  name: N,
+  rules: OpRules<A> & { readonly decompose: (inputs: readonly Blob[], attrs: A) => readonly Blob[] },
+): Op<N, A, "decomposable"> {
+  return Object.freeze({ name, kind: "decomposable", ...rules });
+}
+
+/** An op that the job computes on the host before the native graph runs; `infer` must not depend on values. */
+export function hostOp<const N extends string, A extends Attrs>(
+  name: N,
+  rules: OpRules<A> & {
+    readonly host: (inputs: readonly Tensor[], attrs: A, context: HostContext) => readonly Tensor[] | Promise<readonly Tensor[]>;
+  },
+): Op<N, A, "host"> {
+  return Object.freeze({ name, kind: "host", ...rules });
+}
+
+/** No attributes. */
+export type None = Readonly<Record<never, never>>;
+
+/** The type of an elementwise op on two operands of one dtype, by numpy broadcasting. */
+export function broadcastType(where: string, x: Blob, y: Blob): BlobType {
+  if (x.dtype !== y.dtype) {
+    throw new FlowError("E_DTYPE", `${where}: got ${textOf(x)} and ${textOf(y)}, expected equal dtypes; flow.cast one of them`);
+  }
+  const result = broadcastShapes(x.shape, y.shape);
+  if ("conflict" in result) {
+    const rank = Math.max(x.shape.length, y.shape.length);
+    const at = (blob: Blob): number => blob.shape[result.conflict - rank + blob.shape.length]!;
+    throw new FlowError("E_SHAPE", `${where}: cannot broadcast ${textOf(x)} with ${textOf(y)}: dimension ${result.conflict} is ${at(x)} on the left and ${at(y)} on the right`);
+  }
+  return { dtype: x.dtype, shape: result.shape };
+}
+
+/** `axis` made non-negative and checked against a rank. */
+export function normalizeAxis(where: string, rank: number, axis: number): number {
+  const at = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(at) || at < 0 || at >= rank) {
+    throw new FlowError("E_ARGUMENT", `${where}: axis ${axis} is outside [-${rank}, ${rank - 1}] of a rank-${rank} input`);
+  }
+  return at;
+}
+
+/** Sorted distinct axes of `x`; every axis where `axis` is left out. */
+export function normalizeAxes(where: string, x: Blob, axis: number | readonly number[] | undefined): number[] {
+  const rank = x.shape.length;
+  if (axis === undefined) return Array.from({ length: rank }, (_, i) => i);
+  const axes = (typeof axis === "number" ? [axis] : axis).map((a) => normalizeAxis(where, rank, a));
+  if (new Set(axes).size !== axes.length) throw new FlowError("E_ARGUMENT", `${where}: axis [${axes.join(", ")}] names one axis twice`);
+  return axes.sort((a, b) => a - b);
+}
+
+/** E_DTYPE unless `x` is of a floating dtype. */
+export function requireFloat(where: string, x: Blob): void {
+  if (!x.dtype.startsWith("float")) throw new FlowError("E_DTYPE", `${where}: got ${textOf(x)}, expected a floating dtype; flow.cast it`);
+}
+
+/** Checks that an argument is a blob, or (where `numbers`) a number. */
+export function requireOperand(where: string, value: unknown): asserts value is Operand {
+  if (!(value instanceof Blob) && typeof value !== "number") {
+    throw new FlowError("E_ARGUMENT", `${where}: got ${value === null ? "null" : typeof value}, expected a Blob or a number`);
+  }
+}

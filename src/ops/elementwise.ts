@@ -1,0 +1,188 @@
+import type { DType } from "../core/dtype.js";
+import { FlowError } from "../core/errors.js";
+import { broadcastShapes } from "../core/shape.js";
+import { Blob, type BlobType, type Operand } from "../graph/blob.js";
+import { emit, textOf } from "../graph/trace.js";
+import { broadcastType, type GradRule, type Named, type None, type Op, op, requireFloat, requireOperand } from "./define.js";
+import { scalarLike } from "./sources.js";
+
+type Unary = (x: Blob, options?: Named) => Blob;
+type Binary = (x: Operand, y: Operand, options?: Named) => Blob;
+
+/** A floating unary op that keeps dtype and shape. */
+function unary<const N extends string>(name: N, grad: GradRule<None>): Op<N, None, "primitive"> {
+  return op(name, {
+    infer: ([x]) => {
+      requireFloat(name, x!);
+      return x!;
+    },
+    grad,
+  });
+}
+
+/** A unary op on any dtype that keeps dtype and shape. */
+function unaryAny<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
+  return op(name, { infer: ([x]) => x!, grad });
+}
+
+/** Two operands of one dtype, broadcast. */
+function binary<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
+  return op(name, {
+    infer: ([x, y]) => {
+      if (x!.dtype === "bool") throw new FlowError("E_DTYPE", `${name}: got ${textOf(x!)}, expected numbers; flow.cast it`);
+      return broadcastType(name, x!, y!);
+    },
+    grad,
+  });
+}
+
+/** Two operands of one dtype, broadcast, to bool. */
+function comparison<const N extends string>(name: N): Op<N, None, "primitive"> {
+  return op(name, { infer: ([x, y]): BlobType => ({ dtype: "bool", shape: broadcastType(name, x!, y!).shape }), grad: "stop" });
+}
+
+/** Both operands as blobs: a number takes the other's dtype. */
+function operands(where: string, x: Operand, y: Operand): [Blob, Blob] {
+  requireOperand(where, x);
+  requireOperand(where, y);
+  if (typeof x === "number" && typeof y === "number") throw new FlowError("E_ARGUMENT", `${where}: both operands are numbers, expected a Blob among them`);
+  if (typeof x === "number") return [numberLike(where, x, y as Blob), y as Blob];
+  return [x, typeof y === "number" ? numberLike(where, y, x) : y];
+}
+
+function numberLike(where: string, value: number, like: Blob): Blob {
+  if (!like.dtype.startsWith("float") && !Number.isInteger(value)) {
+    throw new FlowError("E_DTYPE", `${where}: ${value} is no ${like.dtype}; flow.cast the blob to a floating dtype first`);
+  }
+  return scalarLike(value, like);
+}
+
+// --- arithmetic ----------------------------------------------------------------------------------------------------
+
+/** `x + y`, by numpy broadcasting; a number takes the blob's dtype.  @flow math.add */
+export function add(x: Operand, y: Operand, { name }: Named = {}): Blob {
+  return emit(addOp, operands("add", x, y), {}, name);
+}
+export const addOp = binary("add", ({ dy }) => [dy, dy]);
+
+/** `x - y`, broadcast. (v0.2 swapped the operands where x has shape (1,); here the order is right.)  @flow math.subtract */
+export function subtract(x: Operand, y: Operand, { name }: Named = {}): Blob {
+  return emit(subtractOp, operands("subtract", x, y), {}, name);
+}
+export const subtractOp = binary("subtract", ({ dy }) => [dy, negative(dy)]);
+
+/** `x * y`, broadcast.  @flow math.multiply */
+export function multiply(x: Operand, y: Operand, { name }: Named = {}): Blob {
+  return emit(multiplyOp, operands("multiply", x, y), {}, name);
+}
+export const multiplyOp = binary("multiply", ({ inputs: [x, y], dy }) => [multiply(dy, y!), multiply(dy, x!)]);
+
+/** `x / y`, broadcast; IEEE for floats (v0.2 gave 0 for a division by the number 0), truncated for integers.  @flow math.divide */
+export function divide(x: Operand, y: Operand, { name }: Named = {}): Blob {
+  return emit(divideOp, operands("divide", x, y), {}, name);
+}
+export const divideOp = binary("divide", ({ inputs: [, v], y, dy }) => [divide(dy, v!), negative(divide(multiply(dy, y), v!))]);
+
+/** The larger operand, broadcast; where both are equal x is taken, and gets the gradient.  @flow math.maximum */
+export function maximum(x: Operand, y: Operand, { name }: Named = {}): Blob {
+  return emit(maximumOp, operands("maximum", x, y), {}, name);
+}
+export const maximumOp = binary("maximum", ({ inputs: [x, y], dy }) => choose(emit(greaterEqualOp, [x!, y!], {}), dy));
+
+/** The smaller operand, broadcast; where both are equal x is taken, and gets the gradient.  @flow math.minimum */
+export function minimum(x: Operand, y: Operand, { name }: Named = {}): Blob {
+  return emit(minimumOp, operands("minimum", x, y), {}, name);
+}
+export const minimumOp = binary("minimum", ({ inputs: [x, y], dy }) => choose(emit(lessEqualOp, [x!, y!], {}), dy));
+
+/** The cotangents of an op that took x where `isX`, else y. */
+function choose(isX: Blob, dy: Blob): readonly Blob[] {
+  const zero = scalarLike(0, dy);
+  return [where(isX, dy, zero), where(isX, zero, dy)];
+}
+
+// --- unary ---------------------------------------------------------------------------------------------------------
+
+/** `-x`.  @flow math.negative */
+export const negative: Unary = (x, { name } = {}) => emit(negativeOp, [x], {}, name);
+export const negativeOp = unaryAny("negative", ({ dy }) => [negative(dy)]);
+
+/** `|x|`; its slope at 0 is 0.  @flow math.abs */
+export const abs: Unary = (x, { name } = {}) => emit(absOp, [x], {}, name);
+export const absOp = unaryAny("abs", ({ inputs: [x], dy }) => [multiply(dy, sign(x!))]);
+
+/** -1, 0 or 1.  @flow math.sign */
+export const sign: Unary = (x, { name } = {}) => emit(signOp, [x], {}, name);
+export const signOp = unaryAny("sign", "stop");
+
+/** `e^x`.  @flow math.exp */
+export const exp: Unary = (x, { name } = {}) => emit(expOp, [x], {}, name);
+export const expOp = unary("exp", ({ y, dy }) => [multiply(dy, y)]);
+
+/** Natural logarithm.  @flow math.log */
+export const log: Unary = (x, { name } = {}) => emit(logOp, [x], {}, name);
+export const logOp = unary("log", ({ inputs: [x], dy }) => [divide(dy, x!)]);
+
+/** Square root.  @flow math.sqrt */
+export const sqrt: Unary = (x, { name } = {}) => emit(sqrtOp, [x], {}, name);
+export const sqrtOp = unary("sqrt", ({ y, dy }) => [divide(multiply(dy, 0.5), y)]);
+
+/** `x * x`.  @flow math.square */
+export const square: Unary = (x, { name } = {}) => multiply(x, x, name === undefined ? {} : { name });
+
+/** `max(x, 0)`; its slope at 0 is 0.  @flow nn.relu @flow math.relu */
+export const relu: Unary = (x, { name } = {}) => emit(reluOp, [x], {}, name);
+export const reluOp = unary("relu", ({ y, dy }) => [where(emit(greaterOp, [y, scalarLike(0, y)], {}), dy, scalarLike(0, dy))]);
+
+// --- comparison and choice -----------------------------------------------------------------------------------------
+
+/** The documented form of a comparison: int8 zeros and ones. */
+const compare =
+  (op: Op<string, None>): Binary =>
+  (x, y, { name } = {}) =>
+    cast(emit(op, operands(op.name, x, y), {}, name), "int8");
+
+export const equalOp = comparison("equal");
+export const notEqualOp = comparison("notEqual");
+export const lessOp = comparison("less");
+export const lessEqualOp = comparison("lessEqual");
+export const greaterOp = comparison("greater");
+export const greaterEqualOp = comparison("greaterEqual");
+
+/** `x == y`, broadcast, as int8 0 or 1.  @flow math.equal */
+export const equal: Binary = compare(equalOp);
+/** `x != y`, broadcast, as int8 0 or 1.  @flow math.not_equal */
+export const notEqual: Binary = compare(notEqualOp);
+/** `x < y`, broadcast, as int8 0 or 1.  @flow math.less */
+export const less: Binary = compare(lessOp);
+/** `x <= y`, broadcast, as int8 0 or 1.  @flow math.less_equal */
+export const lessEqual: Binary = compare(lessEqualOp);
+/** `x > y`, broadcast, as int8 0 or 1.  @flow math.greater */
+export const greater: Binary = compare(greaterOp);
+/** `x >= y`, broadcast, as int8 0 or 1.  @flow math.greater_equal */
+export const greaterEqual: Binary = compare(greaterEqualOp);
+
+/** `x` where `condition` is not 0, else `y`; all three broadcast.  @flow where */
+export function where(condition: Blob, x: Operand, y: Operand, { name }: Named = {}): Blob {
+  const chosen = condition.dtype === "bool" ? condition : cast(condition, "bool");
+  return emit(whereOp, [chosen, ...operands("where", x, y)], {}, name);
+}
+export const whereOp = op("where", {
+  infer: ([condition, x, y]): BlobType => {
+    if (condition!.dtype !== "bool") throw new FlowError("E_DTYPE", `where: condition is ${textOf(condition!)}, expected bool`);
+    const { dtype, shape } = broadcastType("where", x!, y!);
+    const all = broadcastShapes(condition!.shape, shape);
+    if ("conflict" in all) throw new FlowError("E_SHAPE", `where: cannot broadcast the condition ${textOf(condition!)} with [${shape.join(",")}]: dimension ${all.conflict} differs`);
+    return { dtype, shape: all.shape };
+  },
+  grad: ({ inputs: [condition], dy }) => [null, ...choose(condition!, dy)],
+});
+
+/** `x` in another dtype: floats to integers truncate, anything not 0 is a true bool.  @flow cast */
+export function cast(x: Blob, dtype: DType, { name }: Named = {}): Blob {
+  return x.dtype === dtype ? x : emit(castOp, [x], { dtype }, name);
+}
+export const castOp = op("cast", {
+  infer: ([x], { dtype }: { readonly dtype: DType }): BlobType => ({ dtype, shape: x!.shape }),
+  grad: ({ inputs: [x], dy }) => [x!.dtype.startsWith("float") ? cast(dy, x!.dtype) : null],
+});

@@ -1,0 +1,52 @@
+import type { DType } from "../core/dtype.js";
+import { FlowError } from "../core/errors.js";
+import { type Shape, sizeOf } from "../core/shape.js";
+import type { Blob, BlobType } from "../graph/blob.js";
+import { emit } from "../graph/trace.js";
+import { type Named, op } from "./define.js";
+
+export interface ConstantOptions extends Named {
+  /** Element type (required by the documented function). */
+  readonly dtype?: DType;
+  /** Default `[1]`. */
+  readonly shape?: Shape;
+}
+
+/** A blob filled with one number.  @flow constant */
+export function constant(value: number, { dtype, shape = [1], name }: ConstantOptions = {}): Blob {
+  if (dtype === undefined) throw new FlowError("E_ARGUMENT", "constant: dtype is missing; pass { dtype: flow.float }");
+  if (typeof value !== "number") throw new FlowError("E_ARGUMENT", `constant: value is ${typeof value}, expected a number`);
+  return emit(constantOp, [], { value: finite(value), dtype, shape: shape.length === 0 ? [1] : shape }, name);
+}
+export const constantOp = op("constant", {
+  infer: (_, { dtype, shape }: ConstantAttrs): BlobType => {
+    if (!shape.every((d) => Number.isInteger(d) && d > 0)) throw new FlowError("E_SHAPE", `constant: shape [${shape.join(",")}] must hold positive integers`);
+    return { dtype, shape };
+  },
+});
+/** `value` is a number, or its name where JSON has none ("Infinity", "-Infinity", "NaN"). */
+export type ConstantAttrs = { readonly value: number | string; readonly dtype: DType; readonly shape: Shape };
+
+/** Attrs are printed and compared as JSON, which has no word for these. */
+const finite = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
+
+/** A blob of `like`'s dtype and of shape `[1]`: the form scalars take. */
+export function scalarLike(value: number, like: BlobType): Blob {
+  return emit(constantOp, [], { value: finite(value), dtype: like.dtype, shape: [1] });
+}
+
+/** `0, 1, 2, ...` along `axis`, the same on all others. */
+export function iota(shape: Shape, axis: number, dtype: DType): Blob {
+  return emit(iotaOp, [], { shape, axis, dtype });
+}
+export const iotaOp = op("iota", {
+  infer: (_, { dtype, shape }: { readonly dtype: DType; readonly shape: Shape; readonly axis: number }): BlobType => ({ dtype, shape }),
+});
+
+/** The number a constant node holds everywhere, or undefined for any other node. */
+export function constantValue(blob: Blob): number | undefined {
+  return blob.node.op === "constant" ? Number(blob.node.attrs.value) : undefined;
+}
+
+/** True where an op on this many elements is worth no thought. */
+export const isScalar = (type: BlobType): boolean => sizeOf(type.shape) === 1;
