@@ -1,0 +1,25 @@
+import type { Blob } from "../graph/blob.js";
+import type { Graph } from "../graph/graph.js";
+import { rewrite } from "../graph/rewrite.js";
+import type { TraceContext } from "../graph/trace.js";
+import { findOp } from "../ops/index.js";
+
+/** Merges nodes of equal op, attrs and inputs. Host nodes stay apart: their names choose their random streams. */
+export function cse(graph: Graph, context: TraceContext): Graph {
+  const numbers = new Map<Blob, number>();
+  const number = (blob: Blob): number => {
+    const known = numbers.get(blob) ?? numbers.size;
+    numbers.set(blob, known);
+    return known;
+  };
+  const seen = new Map<string, readonly Blob[]>();
+  return rewrite(graph, context, (node, inputs, keep) => {
+    const op = findOp(node.op);
+    if (op === undefined || op.kind === "host") return undefined;
+    const attrs = Object.entries(node.attrs).sort(([a], [b]) => (a < b ? -1 : 1));
+    const key = JSON.stringify([node.op, inputs.map(number), attrs]);
+    const outputs = seen.get(key) ?? keep();
+    seen.set(key, outputs);
+    return outputs;
+  }).graph;
+}

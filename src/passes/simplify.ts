@@ -1,0 +1,151 @@
+import { sameShape, sizeOf } from "../core/shape.js";
+import type { Blob } from "../graph/blob.js";
+import { type Graph, type Node, rootsOf } from "../graph/graph.js";
+import { rewrite } from "../graph/rewrite.js";
+import { emit, type TraceContext } from "../graph/trace.js";
+import { cast, multiply, subtract } from "../ops/elementwise.js";
+import { matmul, type MatmulAttrs } from "../ops/linalg.js";
+import { constantOp, constantValue, isScalar } from "../ops/sources.js";
+import { broadcastTo, reshape, transpose } from "../ops/structure.js";
+import { cse } from "./cse.js";
+import { dce } from "./dce.js";
+
+/** What takes the place of the node's one output; undefined where the rule does not fit. */
+type Identity = (node: Node, inputs: readonly Blob[], uses: (blob: Blob) => number) => Blob | undefined;
+
+const is = (blob: Blob, value: number): boolean => constantValue(blob) === value;
+const shaped = (x: Blob, { outputs }: Node): Blob => broadcastTo(x, outputs[0]!.shape);
+const filled = (value: number, { outputs: [y] }: Node): Blob => emit(constantOp, [], { value, dtype: y!.dtype, shape: y!.shape });
+/** The value rounded as the dtype stores it; undefined for dtypes that need no folding. */
+const rounded = (value: number, dtype: string): number | undefined => (dtype === "float32" ? Math.fround(value) : dtype === "float64" ? value : undefined);
+
+const identities: Readonly<Record<string, readonly Identity[]>> = {
+  add: [
+    fold((a, b) => a + b),
+    (node, [x, y]) => (is(y!, 0) ? shaped(x!, node) : is(x!, 0) ? shaped(y!, node) : undefined), // x + 0 -> x
+    (_, [x, y]) => (y!.node.op === "negative" ? subtract(x!, y!.node.inputs[0]!) : undefined), // x + (-y) -> x - y
+  ],
+  subtract: [
+    fold((a, b) => a - b),
+    (node, [x, y]) => (is(y!, 0) ? shaped(x!, node) : undefined), // x - 0 -> x
+  ],
+  multiply: [
+    fold((a, b) => a * b),
+    (node, [x, y]) => (is(y!, 1) ? shaped(x!, node) : is(x!, 1) ? shaped(y!, node) : undefined), // x * 1 -> x
+    (_, [x, y]) => (constantValue(x!) !== undefined && constantValue(y!) === undefined ? multiply(y!, x!) : undefined), // c * x -> x * c
+    (_, [x, y]) => scaleOfScale(x!, y!), // (x * a) * b -> x * (a * b), a and b of one element
+    (_, [x, y], uses) => scaleOfProduct(x!, y!, uses),
+  ],
+  divide: [
+    fold((a, b) => a / b),
+    (node, [x, y]) => (is(y!, 1) ? shaped(x!, node) : undefined), // x / 1 -> x
+    (_, [x, y]) => reciprocalOfPower(x!, y!),
+  ],
+  negative: [
+    fold((a) => -a),
+    (_, [x]) => (x!.node.op === "negative" ? x!.node.inputs[0] : undefined), // -(-x) -> x
+  ],
+  cast: [
+    (node, [x]) => castConstant(node, x!),
+    (node, [x]) => (x!.dtype === node.outputs[0]!.dtype ? x : undefined),
+    // bool -> any -> dtype is bool -> dtype
+    (node, [x]) => (x!.node.op === "cast" && x!.node.inputs[0]!.dtype === "bool" ? cast(x!.node.inputs[0]!, node.outputs[0]!.dtype) : undefined),
+  ],
+  reshape: [
+    (node, [x]) => (sameShape(x!.shape, node.outputs[0]!.shape) ? x : undefined),
+    (node, [x]) => (x!.node.op === "reshape" ? reshape(x!.node.inputs[0]!, node.outputs[0]!.shape) : undefined), // reshape(reshape(x)) -> reshape(x)
+    (node, [x]) => constantMoved(node, x!),
+  ],
+  broadcastTo: [(node, [x]) => (sameShape(x!.shape, node.outputs[0]!.shape) ? x : undefined), (node, [x]) => constantMoved(node, x!)],
+  transpose: [
+    (node, [x]) => ((node.attrs.perm as readonly number[]).every((axis, i) => axis === i) ? x : undefined),
+    // transpose(transpose(x, p), q) -> transpose(x, p[q])
+    (node, [x]) => (x!.node.op === "transpose" ? transpose(x!.node.inputs[0]!, { perm: (node.attrs.perm as readonly number[]).map((axis) => (x!.node.attrs.perm as readonly number[])[axis]!) }) : undefined),
+    (node, [x]) => constantMoved(node, x!),
+  ],
+  matmul: [(node, [a, b]) => transposeFolded(node, a!, b!)],
+};
+
+/** A function of constants -> a constant. */
+function fold(compute: (...values: number[]) => number): Identity {
+  return (node, inputs) => {
+    const values = inputs.map(constantValue);
+    if (!values.every((value) => value !== undefined)) return undefined;
+    const value = rounded(compute(...values), node.outputs[0]!.dtype);
+    return value === undefined ? undefined : filled(value, node);
+  };
+}
+
+/** reshape, broadcast or transpose of a constant -> a constant of that shape. */
+function constantMoved(node: Node, x: Blob): Blob | undefined {
+  const value = constantValue(x);
+  return value === undefined ? undefined : filled(value, node);
+}
+
+/** cast of a constant to a float -> the rounded constant. */
+function castConstant(node: Node, x: Blob): Blob | undefined {
+  const value = constantValue(x);
+  const result = value === undefined ? undefined : rounded(value, node.outputs[0]!.dtype);
+  return result === undefined ? undefined : filled(result, node);
+}
+
+function scaleOfScale(x: Blob, scale: Blob): Blob | undefined {
+  const [inner, first] = x.node.op === "multiply" ? x.node.inputs : [];
+  if (inner === undefined || first === undefined || !isScalar(scale) || !isScalar(first) || isScalar(inner)) return undefined;
+  return sameShape(inner.shape, x.shape) ? multiply(inner, multiply(first, scale)) : undefined;
+}
+
+/** (a b) * s -> (a s) b, where a is the smaller matrix and the product has no other use: the scale touches fewer elements. */
+function scaleOfProduct(x: Blob, scale: Blob, uses: (blob: Blob) => number): Blob | undefined {
+  if (x.node.op !== "matmul" || !isScalar(scale) || constantValue(scale) !== undefined || uses(x) > 1 || scale.shape.length > x.shape.length) return undefined;
+  const [a, b] = x.node.inputs as [Blob, Blob];
+  const attrs = x.node.attrs as MatmulAttrs;
+  const size = Math.min(sizeOf(a.shape), sizeOf(b.shape));
+  if (size >= sizeOf(x.shape)) return undefined;
+  return sizeOf(a.shape) === size ? matmul(multiply(a, scale), b, attrs) : matmul(a, multiply(b, scale), attrs);
+}
+
+/** x / 2^n -> x * 2^-n, which is exact. */
+function reciprocalOfPower(x: Blob, y: Blob): Blob | undefined {
+  const value = constantValue(y);
+  if (value === undefined || !x.dtype.startsWith("float") || value === 0 || !Number.isInteger(Math.log2(Math.abs(value)))) return undefined;
+  return isScalar(y) && y.shape.length <= x.shape.length ? multiply(x, 1 / value) : undefined;
+}
+
+/** matmul(transpose(a), b) -> matmul(a, b, transposeA), for transposes of the last two axes. */
+function transposeFolded({ attrs }: Node, a: Blob, b: Blob): Blob | undefined {
+  const { transposeA, transposeB } = attrs as MatmulAttrs;
+  if (swapsLast(a)) return matmul(a.node.inputs[0]!, b, { transposeA: !transposeA, transposeB });
+  if (swapsLast(b)) return matmul(a, b.node.inputs[0]!, { transposeA, transposeB: !transposeB });
+  return undefined;
+}
+
+function swapsLast({ node }: Blob): boolean {
+  if (node.op !== "transpose") return false;
+  const perm = node.attrs.perm as readonly number[];
+  const rank = perm.length;
+  return perm.every((axis, i) => axis === (i === rank - 1 ? rank - 2 : i === rank - 2 ? rank - 1 : i));
+}
+
+/** Applies the algebra above, with cse and dce, until nothing changes. */
+export function simplify(graph: Graph, context: TraceContext): Graph {
+  for (let round = 0; round < 20; round++) {
+    const counts = new Map<Blob, number>();
+    for (const blob of [...graph.nodes.flatMap((node) => node.inputs), ...rootsOf(graph)]) counts.set(blob, (counts.get(blob) ?? 0) + 1);
+    const uses = (blob: Blob): number => counts.get(blob) ?? Infinity; // made in this round: known in the next
+    let changed = false;
+    const next = rewrite(graph, context, (node, inputs) => {
+      for (const identity of identities[node.op] ?? []) {
+        const result = identity(node, inputs, uses);
+        if (result === undefined) continue;
+        changed = true;
+        return [result];
+      }
+      return undefined;
+    }).graph;
+    graph = dce(cse(next, context));
+    if (!changed) return graph;
+  }
+  return graph;
+}
+
