@@ -1,0 +1,111 @@
+import { type DataOf, type DType, isFloat } from "../core/dtype.js";
+import { FlowError } from "../core/errors.js";
+import { Rng, type Stream } from "../core/rng.js";
+import type { Shape } from "../core/shape.js";
+import { type Tensor, zeros } from "../core/tensor.js";
+
+/** How a variable's first value is made: plain frozen data, compared by value; nothing is drawn before `sample`. */
+export type Initializer =
+  | { readonly kind: "constant"; readonly value: number; readonly dtype: DType }
+  | { readonly kind: "uniform"; readonly min: number; readonly max: number; readonly dtype: DType }
+  | { readonly kind: "normal"; readonly mean: number; readonly stddev: number }
+  | { readonly kind: "truncatedNormal"; readonly mean: number; readonly stddev: number };
+
+export interface InitializerDType {
+  /** Default float32; an integer dtype for integer variables. */
+  readonly dtype?: DType;
+}
+
+function number(where: string, name: string, value: unknown): number {
+  if (typeof value !== "number" || Number.isNaN(value)) throw new FlowError("E_ARGUMENT", `${where}: ${name} is ${typeof value === "number" ? "NaN" : typeof value}, expected a number`);
+  return value;
+}
+
+function positive(where: string, name: string, value: unknown): number {
+  const checked = number(where, name, value);
+  if (checked <= 0) throw new FlowError("E_ARGUMENT", `${where}: ${name} is ${checked}, expected more than 0`);
+  return checked;
+}
+
+/** Every element `value`.  @flow constant_initializer */
+export function constantInitializer(value = 0, { dtype = "float32" }: InitializerDType = {}): Initializer {
+  number("constantInitializer", "value", value);
+  if (!isFloat(dtype) && !Number.isInteger(value)) throw new FlowError("E_DTYPE", `constantInitializer: ${value} is no ${dtype}`);
+  return Object.freeze({ kind: "constant", value, dtype });
+}
+
+/** Every element 0.  @flow zeros_initializer */
+export function zerosInitializer({ dtype = "float32" }: InitializerDType = {}): Initializer {
+  return constantInitializer(0, { dtype });
+}
+
+/** Every element 1.  @flow ones_initializer */
+export function onesInitializer({ dtype = "float32" }: InitializerDType = {}): Initializer {
+  return constantInitializer(1, { dtype });
+}
+
+/** Uniform on [minval, maxval]; for an integer dtype, integers of that closed range.  @flow random_uniform_initializer */
+export function randomUniformInitializer(minval = 0, maxval = 1, { dtype = "float32" }: InitializerDType = {}): Initializer {
+  const [min, max] = [number("randomUniformInitializer", "minval", minval), number("randomUniformInitializer", "maxval", maxval)];
+  if (min > max) throw new FlowError("E_ARGUMENT", `randomUniformInitializer: minval ${min} is more than maxval ${max}`);
+  if (!isFloat(dtype) && !(Number.isInteger(min) && Number.isInteger(max))) throw new FlowError("E_DTYPE", `randomUniformInitializer: bounds ${min}, ${max} must be integers for ${dtype}`);
+  return Object.freeze({ kind: "uniform", min, max, dtype });
+}
+
+/** Normal with this mean and standard deviation.  @flow random_normal_initializer */
+export function randomNormalInitializer(mean = 0, stddev = 1): Initializer {
+  return Object.freeze({ kind: "normal", mean: number("randomNormalInitializer", "mean", mean), stddev: positive("randomNormalInitializer", "stddev", stddev) });
+}
+
+/** Normal, drawn again while |x - mean| >= 2 stddev (what is left has a standard deviation of about 0.88 stddev).  @flow truncated_normal_initializer */
+export function truncatedNormalInitializer(mean = 0, stddev = 1): Initializer {
+  return Object.freeze({ kind: "truncatedNormal", mean: number("truncatedNormalInitializer", "mean", mean), stddev: positive("truncatedNormalInitializer", "stddev", stddev) });
+}
+
+/** `truncatedNormalInitializer` with mean 0; the first argument is the standard deviation.  @flow truncated_normal */
+export function truncatedNormal(stddev = 1): Initializer {
+  return truncatedNormalInitializer(0, stddev);
+}
+
+/** Draws a value: equal arguments give equal bytes, in every process. Long draws let the event loop turn. */
+export async function sample<D extends DType>(initializer: Initializer, stream: Stream, shape: Shape, dtype: D): Promise<Tensor<D>> {
+  const tensor = zeros(dtype, shape);
+  const draw = drawer(initializer, new Rng(stream), isFloat(dtype));
+  const { length } = tensor.data;
+  for (let start = 0; start < length; start += 32768) {
+    const end = Math.min(length, start + 32768);
+    if (dtype === "int64") for (let i = start; i < end; i++) (tensor.data as BigInt64Array)[i] = BigInt(draw());
+    else for (let i = start; i < end; i++) (tensor.data as DataOf<"float64">)[i] = draw();
+    if (end < length) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return tensor;
+}
+
+function drawer(initializer: Initializer, rng: Rng, float: boolean): () => number {
+  switch (initializer.kind) {
+    case "constant":
+      return () => initializer.value;
+    case "uniform": {
+      const { min, max } = initializer;
+      return float ? () => min + (max - min) * rng.uniform() : () => min + Math.floor((max - min + 1) * rng.uniform());
+    }
+    case "normal":
+      return () => initializer.mean + initializer.stddev * rng.normal();
+    case "truncatedNormal":
+      return () => {
+        for (;;) {
+          const x = rng.normal();
+          if (Math.abs(x) < 2) return initializer.mean + initializer.stddev * x;
+        }
+      };
+    default:
+      return initializer satisfies never;
+  }
+}
+
+/** E_DTYPE where an initializer cannot fill a variable of `dtype`: integers take integer constants and integer uniforms only. */
+export function checkInitializer(where: string, initializer: Initializer, dtype: DType): void {
+  if (isFloat(dtype)) return;
+  const fits = initializer.kind === "constant" ? Number.isInteger(initializer.value) : initializer.kind === "uniform" && !isFloat(initializer.dtype);
+  if (!fits) throw new FlowError("E_DTYPE", `${where}: a ${initializer.kind} initializer of floats cannot fill a ${dtype} variable; use constantInitializer or randomUniformInitializer with { dtype: "${dtype}" }`);
+}

@@ -1,0 +1,55 @@
+import { checkOptions, FlowError } from "../core/errors.js";
+import type { Blob } from "../graph/blob.js";
+import { namespace, textOf } from "../graph/trace.js";
+import { constantInitializer, type Initializer } from "../initializers/initializer.js";
+import { biasAdd, matmul } from "../ops/linalg.js";
+import { reshape } from "../ops/structure.js";
+import { getVariable } from "../variables/registry.js";
+import type { Regularizer } from "../variables/regularizers.js";
+
+/** A function applied to a layer's output; it is called with `{ name }`, as documented. */
+export type Activation = (x: Blob, options: { readonly name: string }) => Blob;
+
+export interface DenseOptions {
+  readonly activation?: Activation;
+  /** Default true. */
+  readonly useBias?: boolean;
+  /** Default zeros, as documented. */
+  readonly kernelInitializer?: Initializer;
+  /** Default zeros. */
+  readonly biasInitializer?: Initializer;
+  readonly kernelRegularizer?: Regularizer;
+  readonly biasRegularizer?: Regularizer;
+  /** Default true. */
+  readonly trainable?: boolean;
+  /** Default "Dense"; two layers of one name in a job are an error. */
+  readonly name?: string;
+  /** Accepted as documented; on one device it changes nothing. */
+  readonly modelDistribute?: unknown;
+}
+
+const known = ["activation", "useBias", "kernelInitializer", "biasInitializer", "kernelRegularizer", "biasRegularizer", "trainable", "name", "modelDistribute"] as const;
+
+/**
+ * `activation(x Wᵀ + b)` over the last axis: variables `<name>-weight` of shape [units, in] and `<name>-bias` [units], of
+ * the input's dtype. An input of rank above 2 is flattened to rows and its shape restored after.
+ * @flow layers.dense
+ */
+export function dense(inputs: Blob, units: number, options: DenseOptions = {}): Blob {
+  checkOptions("layers.dense", options, known);
+  const { activation, useBias = true, kernelInitializer = constantInitializer(0), biasInitializer = constantInitializer(0), kernelRegularizer, biasRegularizer, trainable = true, name = "Dense" } = options;
+  if (inputs.shape.length < 2) throw new FlowError("E_SHAPE", `layers.dense '${name}': inputs are ${textOf(inputs)}, expected a rank of at least 2; reshape them`);
+  if (!Number.isInteger(units) || units < 1) throw new FlowError("E_ARGUMENT", `layers.dense '${name}': units is ${units}, expected a positive integer`);
+  const width = inputs.shape.at(-1)!;
+  const rows = inputs.shape.length > 2 ? reshape(inputs, [-1, width]) : inputs;
+  const dtype = inputs.dtype;
+  const variable = (part: string, shape: readonly number[], initializer: Initializer, regularizer: Regularizer | undefined): Blob =>
+    getVariable(part, { shape, dtype, initializer, trainable, reuse: false, ...(regularizer === undefined ? {} : { regularizer }) });
+  const output = namespace(name, () => {
+    const weight = variable("weight", [units, width], kernelInitializer, kernelRegularizer);
+    const product = matmul(rows, weight, { transposeB: true, name: "matmul" });
+    const biased = useBias ? biasAdd(product, variable("bias", [units], biasInitializer, biasRegularizer), { name: "bias_add" }) : product;
+    return activation === undefined ? biased : activation(biased, { name: "activation" });
+  });
+  return inputs.shape.length > 2 ? reshape(output, [...inputs.shape.slice(0, -1), units]) : output;
+}
