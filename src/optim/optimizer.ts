@@ -1,0 +1,88 @@
+import { checkOptions, FlowError } from "../core/errors.js";
+import { Blob } from "../graph/blob.js";
+import { currentBuilder, type GraphBuilder, textOf } from "../graph/trace.js";
+import type { Schedule } from "./schedule.js";
+
+/** How gradients are bounded before the update. */
+export interface GradientClipping {
+  readonly clipNorm: number;
+}
+
+export interface OptimizerOptions {
+  /** A whole number of at least 1; gradients are computed times this and divided by it again (for float16's range). */
+  readonly lossScaleFactor?: number;
+  readonly gradClipping?: GradientClipping;
+}
+
+/** What an update rule works with, for one variable. */
+export interface UpdateContext {
+  readonly value: Blob;
+  /** After averaging, regularizers and clipping. */
+  readonly gradient: Blob;
+  /** `[1]`, of the variable's dtype. */
+  readonly learningRate: Blob;
+  /** The optimizer's own variable `<variable>-<suffix>`; `set` gives its next value. */
+  slot(suffix: string, initial: number, options?: { readonly scalar?: boolean }): { readonly value: Blob; set(next: Blob): void };
+}
+
+/** What `minimize` asked of a job. */
+export interface Objective {
+  readonly optimizer: Optimizer;
+  readonly losses: readonly Blob[];
+}
+
+const objectives = new WeakMap<GraphBuilder, Objective>();
+
+/** The objective of a traced job, or undefined. */
+export function objectiveOf(builder: GraphBuilder): Objective | undefined {
+  return objectives.get(builder);
+}
+
+/** Base of the optimizers. */
+export abstract class Optimizer {
+  abstract readonly name: string;
+  readonly lossScaleFactor: number;
+  readonly gradClipping: GradientClipping | undefined;
+
+  constructor(
+    where: string,
+    readonly schedule: Schedule,
+    options: OptimizerOptions,
+    known: readonly string[],
+  ) {
+    checkOptions(where, options, [...known, "lossScaleFactor", "gradClipping"]);
+    if (typeof (schedule as Schedule | undefined)?.learningRate !== "function") {
+      const got = typeof schedule;
+      throw new FlowError("E_ARGUMENT", `${where}: the learning rate is ${got === "number" ? `the number ${String(schedule)}` : got}, expected a scheduler; a constant rate is new flow.optimizer.PiecewiseConstantScheduler([], [0.1])`);
+    }
+    const { lossScaleFactor = 1, gradClipping } = options;
+    if (!Number.isInteger(lossScaleFactor) || lossScaleFactor < 1) throw new FlowError("E_ARGUMENT", `${where}: lossScaleFactor is ${lossScaleFactor}, expected an integer of at least 1`);
+    this.lossScaleFactor = lossScaleFactor;
+    this.gradClipping = gradClipping;
+  }
+
+  /** The variable's next value. */
+  abstract update(context: UpdateContext): Blob;
+
+  /**
+   * Makes this job minimise `loss` (or the sum of the means of several losses of one shape): the gradient of an unreduced
+   * loss is divided by its element count, so a (100,) loss trains as its mean. A second call replaces the first.
+   */
+  minimize(loss: Blob | readonly Blob[]): void {
+    const builder = currentBuilder(`${this.name}.minimize`);
+    const losses = loss instanceof Blob ? [loss] : loss;
+    if (!builder.training) throw new FlowError("E_OPTIMIZER", `${this.name}.minimize: job '${builder.job}' is a predict job; declare it with { type: "train" }`);
+    if (!Array.isArray(losses) || losses.length === 0 || !losses.every((l) => l instanceof Blob)) throw new FlowError("E_ARGUMENT", `${this.name}.minimize: expected a Blob or a non-empty array of Blobs`);
+    for (const l of losses as readonly Blob[]) {
+      if (!l.dtype.startsWith("float")) throw new FlowError("E_DTYPE", `${this.name}.minimize: the loss is ${textOf(l)}, expected a floating dtype`);
+      if (textOf(l) !== textOf(losses[0]!)) throw new FlowError("E_SHAPE", `${this.name}.minimize: losses are ${textOf(losses[0]!)} and ${textOf(l)}, expected equal types`);
+    }
+    objectives.set(builder, { optimizer: this, losses: [...losses] });
+  }
+}
+
+/** Clips by the norm of all gradients together: each times `min(1, clipNorm / norm)`.  @flow optimizer.grad_clipping.by_global_norm */
+export function byGlobalNorm(clipNorm: number): GradientClipping {
+  if (!(typeof clipNorm === "number" && clipNorm > 0)) throw new FlowError("E_ARGUMENT", `gradClipping.byGlobalNorm: clipNorm is ${clipNorm}, expected a positive number`);
+  return Object.freeze({ clipNorm });
+}
