@@ -1,0 +1,53 @@
+import { FlowError } from "../core/errors.js";
+import type { Tensor } from "../core/tensor.js";
+import type { BlobType } from "../graph/blob.js";
+import type { Check, Graph } from "../graph/graph.js";
+import type { TraceContext } from "../graph/trace.js";
+
+/** A job as an engine gets it: no host nodes, only ops the engine has rows for. */
+export interface NativeJob {
+  readonly name: string;
+  readonly graph: Graph;
+  readonly context: TraceContext;
+}
+
+/** Jobs that share variables. */
+export interface Program {
+  readonly jobs: readonly NativeJob[];
+  readonly variables: ReadonlyMap<string, BlobType>;
+}
+
+export interface EngineOptions {
+  /** Threads of one op; the engine's own choice (all cores) where left out. */
+  readonly threads?: number | undefined;
+  /** Receives what the engine made of a job, for `ONESTEP_DEBUG=3`. */
+  readonly onModel?: ((job: string, extension: string, bytes: Uint8Array | string) => void) | undefined;
+}
+
+/**
+ * Runs jobs on values only it knows the place of. Calls are made one at a time. A `run` that rejects has changed no
+ * variable; tensors handed out are the caller's.
+ */
+export interface EngineSession {
+  /** Adds jobs and variables; values that exist stay. */
+  extend(program: Program): Promise<void>;
+  /** Runs a job; `feeds` in the order of the graph's placeholders. Returns its outputs after updates are committed. */
+  run(job: string, feeds: readonly Tensor[]): Promise<readonly Tensor[]>;
+  read(variable: string): Promise<Tensor>;
+  write(variable: string, value: Tensor): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Engine {
+  readonly name: string;
+  /** Whether the engine has a row of its own for an op that also has a decomposition. */
+  lowers(op: string): boolean;
+  open(options: EngineOptions): Promise<EngineSession>;
+}
+
+/** E_LABEL where the value of a hidden check lies outside its range. */
+export function assertCheck({ low, high, what }: Check, { data }: Tensor): void {
+  for (const value of data) {
+    if (Number(value) < low || Number(value) > high) throw new FlowError("E_LABEL", `${what} ${value} is outside [${low}, ${high}]; the step was not made and no variable changed`);
+  }
+}
