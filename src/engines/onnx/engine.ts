@@ -1,0 +1,106 @@
+import { bug } from "../../core/errors.js";
+import { type Tensor, zeros } from "../../core/tensor.js";
+import type { BlobType } from "../../graph/blob.js";
+import { type Graph, inputsOf } from "../../graph/graph.js";
+import { assertCheck, type Engine, type EngineOptions, type EngineSession } from "../engine.js";
+import { encodeModel } from "./encode.js";
+import { lower } from "./lower/model.js";
+import { table } from "./lower/table.js";
+import { fuse } from "./rewrite.js";
+import { type Model, openRuntime, type Runtime, type Value } from "./session/runtime.js";
+
+/** One ONNX model per job, run by onnxruntime: a training step is one native call. */
+export const onnx: Engine = {
+  name: "onnx",
+  lowers: (op) => Object.hasOwn(table, op),
+  open: async (options) => new OnnxSession(await openRuntime(), options),
+};
+
+/** A variable's buffers: a successful step writes `spare` and swaps. */
+interface Slot {
+  readonly type: BlobType;
+  current: Value;
+  spare: Value | undefined;
+}
+
+interface CompiledJob {
+  readonly model: Model;
+  readonly graph: Graph;
+  readonly variables: readonly string[];
+}
+
+class OnnxSession implements EngineSession {
+  readonly #jobs = new Map<string, CompiledJob>();
+  readonly #slots = new Map<string, Slot>();
+  constructor(
+    readonly runtime: Runtime,
+    readonly options: EngineOptions,
+  ) {}
+
+  async extend({ jobs, variables }: Parameters<EngineSession["extend"]>[0]): Promise<void> {
+    for (const [name, type] of variables) {
+      if (!this.#slots.has(name)) this.#slots.set(name, { type, current: this.runtime.value(zeros(type.dtype, type.shape)), spare: undefined });
+    }
+    for (const { name, graph: given, context } of jobs) {
+      const graph = fuse(given, context);
+      const model = lower(name, graph);
+      const bytes = await encodeModel(model);
+      this.options.onModel?.(name, "onnx", bytes);
+      const { threads } = this.options;
+      const loaded = await this.runtime.load(bytes, model.inputs, model.outputs, threads === undefined ? {} : { threads });
+      this.#jobs.get(name)?.model.release();
+      this.#jobs.set(name, { model: loaded, graph, variables: inputsOf(graph, "variable").map((node) => String(node.attrs.name)) });
+    }
+  }
+
+  async run(job: string, feeds: readonly Tensor[]): Promise<readonly Tensor[]> {
+    const compiled = this.#jobs.get(job);
+    if (compiled === undefined) throw bug(`onnx engine: job '${job}' is unknown`);
+    const { model, graph, variables } = compiled;
+    const outputs = [...graph.outputs, ...graph.checks.map((check) => check.blob)].map((blob) => zeros(blob.dtype, blob.shape));
+    const updated = [...graph.updates.keys()].map((name) => this.#slot(name));
+    for (const slot of updated) slot.spare ??= this.runtime.value(zeros(slot.type.dtype, slot.type.shape));
+    const inputValues = feeds.map((feed) => this.runtime.value(feed));
+    const outputValues = outputs.map((output) => this.runtime.value(output));
+    try {
+      // The order of lower(): results, next values, checks.
+      const results = outputValues.slice(0, graph.outputs.length);
+      const checks = outputValues.slice(graph.outputs.length);
+      await model.run([...inputValues, ...variables.map((name) => this.#slot(name).current)], [...results, ...updated.map((slot) => slot.spare!), ...checks]);
+      for (const [i, check] of graph.checks.entries()) assertCheck(check, outputs[graph.outputs.length + i]!);
+    } finally {
+      for (const value of [...inputValues, ...outputValues]) value.release();
+    }
+    for (const slot of updated) [slot.current, slot.spare] = [slot.spare!, slot.current];
+    return outputs.slice(0, graph.outputs.length);
+  }
+
+  read(variable: string): Promise<Tensor> {
+    const { tensor } = this.#slot(variable).current;
+    const copy = zeros(tensor.dtype, tensor.shape);
+    (copy.data as Float32Array).set(tensor.data as Float32Array);
+    return Promise.resolve(copy);
+  }
+
+  write(variable: string, value: Tensor): Promise<void> {
+    (this.#slot(variable).current.tensor.data as Float32Array).set(value.data as Float32Array);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    for (const { model } of this.#jobs.values()) model.release();
+    for (const { current, spare } of this.#slots.values()) {
+      current.release();
+      spare?.release();
+    }
+    this.#jobs.clear();
+    this.#slots.clear();
+    return Promise.resolve();
+  }
+
+  #slot(name: string): Slot {
+    const slot = this.#slots.get(name);
+    if (slot === undefined) throw bug(`onnx engine: variable '${name}' is unknown`);
+    return slot;
+  }
+}

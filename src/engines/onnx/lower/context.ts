@@ -1,0 +1,81 @@
+import { allocate, type DType } from "../../../core/dtype.js";
+import { bytesOf, type Tensor } from "../../../core/tensor.js";
+import type { BlobType } from "../../../graph/blob.js";
+import type { Node } from "../../../graph/graph.js";
+import type { DecomposableName, PrimitiveName } from "../../../ops/index.js";
+import type { Attributes } from "../../table.js";
+import { type Attribute, type OnnxNode, onnxElementType } from "../encode.js";
+
+/** Collects the ONNX nodes and initializers of one job. Values are named `v0`, `v1`, ... */
+export class Lowering {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers: { readonly name: string; readonly tensor: Tensor }[] = [];
+  readonly #known = new Map<string, string>();
+  #count = 0;
+
+  /** A fresh value name. */
+  fresh(): string {
+    return `v${this.#count++}`;
+  }
+
+  /** Appends an ONNX node and returns the names of its outputs. */
+  nodeOf(op: string, inputs: readonly string[], attributes: OnnxNode["attributes"] = {}, { outputs = 1, domain }: { readonly outputs?: number; readonly domain?: string } = {}): readonly string[] {
+    const names = Array.from({ length: outputs }, () => this.fresh());
+    this.nodes.push({ op, name: `${op}_${this.nodes.length}`, inputs, outputs: names, attributes, ...(domain === undefined ? {} : { domain }) });
+    return names;
+  }
+
+  /** Appends a one-output ONNX node. */
+  one(op: string, inputs: readonly string[], attributes: OnnxNode["attributes"] = {}, domain?: string): string {
+    return this.nodeOf(op, inputs, attributes, domain === undefined ? {} : { domain })[0]!;
+  }
+
+  /** An initializer; equal ones are shared. */
+  tensor(tensor: Tensor): string {
+    const key = `${tensor.dtype}[${tensor.shape.join(",")}] ${Buffer.from(bytesOf(tensor)).toString("base64")}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const name = `c${this.initializers.length}`;
+    this.initializers.push({ name, tensor });
+    this.#known.set(key, name);
+    return name;
+  }
+
+  /** An int64 vector: axes and shapes. */
+  ints(values: readonly number[]): string {
+    const data = allocate("int64", values.length);
+    values.forEach((value, i) => {
+      data[i] = BigInt(value);
+    });
+    return this.tensor({ dtype: "int64", shape: [values.length], data });
+  }
+
+  cast(x: string, dtype: DType): string {
+    return this.one("Cast", [x], { to: { int: onnxElementType[dtype] } });
+  }
+}
+
+export const int = (value: number | boolean): Attribute => ({ int: Number(value) });
+export const ints = (values: readonly number[]): Attribute => ({ ints: values });
+export const float = (value: number): Attribute => ({ float: value });
+
+/** Lowers one node; `types` are those of its outputs, `node` has those of its inputs. */
+export type Emitter<A> = (to: Lowering, inputs: readonly string[], attrs: A, types: readonly BlobType[], node: Node) => string | readonly string[];
+export type Emitters = { readonly [N in PrimitiveName]: Emitter<Attributes<N>> } & { readonly [N in DecomposableName]?: Emitter<Attributes<N>> };
+
+/** An op that ONNX has under another name, on all our dtypes. */
+export const same =
+  (op: string): Emitter<unknown> =>
+  (to, inputs) =>
+    to.one(op, inputs);
+
+/** As `same`, through int32 for dtypes that onnxruntime's CPU kernel lacks. */
+export const throughInt32 =
+  (emit: Emitter<never>, lacking: readonly DType[] = ["int8", "uint8"]): Emitter<unknown> =>
+  (to, inputs, attrs, types, node) => {
+    const dtype = node.inputs.at(-1)!.dtype;
+    if (!lacking.includes(dtype)) return emit(to, inputs, attrs as never, types, node);
+    const wide = inputs.map((input, i) => (node.inputs[i]!.dtype === dtype ? to.cast(input, "int32") : input));
+    const [result] = [emit(to, wide, attrs as never, types, node)].flat();
+    return types[0]!.dtype === dtype ? to.cast(result!, dtype) : result!;
+  };

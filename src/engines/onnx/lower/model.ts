@@ -1,0 +1,37 @@
+import { bug } from "../../../core/errors.js";
+import type { Blob } from "../../../graph/blob.js";
+import { type Graph, inputsOf, rootsOf } from "../../../graph/graph.js";
+import type { OnnxModel, Port } from "../encode.js";
+import { gemm } from "../rewrite.js";
+import { type Emitter, Lowering } from "./context.js";
+import { table } from "./table.js";
+
+/** The ONNX form of a job. Inputs: placeholders, then variables. Outputs: results, checks, next values of variables. */
+export function lower(name: string, graph: Graph): OnnxModel {
+  const to = new Lowering();
+  const names = new Map<Blob, string>();
+  const port = (blob: Blob, label: string): Port => ({ name: label, dtype: blob.dtype, shape: blob.shape });
+  const inputs: Port[] = [];
+  for (const kind of ["placeholder", "variable"] as const) {
+    for (const node of inputsOf(graph, kind)) {
+      const label = `${kind === "variable" ? "var" : "in"}:${String(node.attrs.name)}`;
+      names.set(node.outputs[0]!, label);
+      inputs.push(port(node.outputs[0]!, label));
+    }
+  }
+  const rows: Readonly<Record<string, Emitter<never> | undefined>> = { ...table, "onnx.gemm": gemm };
+  for (const node of graph.nodes) {
+    if (node.op === "placeholder" || node.op === "variable") continue;
+    const emitter = rows[node.op];
+    if (emitter === undefined) throw bug(`the onnx engine got op '${node.op}', which has no row`);
+    const made = [emitter(to, node.inputs.map((input) => names.get(input)!), node.attrs as never, node.outputs, node)].flat();
+    for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
+  }
+  const labels = [...graph.outputs.map((_, i) => `out:${i}`), ...[...graph.updates.keys()].map((v) => `next:${v}`), ...graph.checks.map((_, i) => `check:${i}`)];
+  // A root may be an input, an initializer, or asked for twice, so each leaves through a node of its own.
+  const outputs = rootsOf(graph).map((blob, i) => {
+    to.nodes.push({ op: "Identity", name: `output_${i}`, inputs: [names.get(blob)!], outputs: [labels[i]!], attributes: {} });
+    return port(blob, labels[i]!);
+  });
+  return { name, inputs, outputs, initializers: to.initializers, nodes: to.nodes };
+}

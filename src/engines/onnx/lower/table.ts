@@ -1,0 +1,9 @@
+import type { Emitters } from "./context.js";
+import { elementwise } from "./elementwise.js";
+import { linalg } from "./linalg.js";
+import { loss } from "./loss.js";
+import { sources } from "./sources.js";
+import { structure } from "./structure.js";
+
+/** How each op becomes ONNX. */
+export const table: Emitters = { ...elementwise, ...linalg, ...loss, ...sources, ...structure };

@@ -1,0 +1,57 @@
+import { sameShape } from "../../core/shape.js";
+import type { Blob, BlobType } from "../../graph/blob.js";
+import { type Graph, type Node, rootsOf } from "../../graph/graph.js";
+import { rewrite } from "../../graph/rewrite.js";
+import { emit, type TraceContext } from "../../graph/trace.js";
+import { op } from "../../ops/define.js";
+import type { MatmulAttrs } from "../../ops/linalg.js";
+import { constantValue } from "../../ops/sources.js";
+import { dce } from "../../passes/dce.js";
+import { type Emitter, float, int } from "./lower/context.js";
+
+/** `alpha A B + C`, one pass over the result: what onnxruntime's Gemm computes. */
+export const gemmOp = op("onnx.gemm", {
+  infer: ([, , c]: readonly Blob[], { shape }: GemmAttrs): BlobType => ({ dtype: c!.dtype, shape }),
+});
+type GemmAttrs = MatmulAttrs & { readonly alpha: number; readonly shape: readonly number[] };
+
+export const gemm: Emitter<GemmAttrs> = (to, inputs, { transposeA, transposeB, alpha }) =>
+  to.one("Gemm", inputs, { transA: int(transposeA), transB: int(transposeB), alpha: float(alpha) });
+
+/**
+ * Matrix products that take their neighbours in: `matmul + bias`, and the update `w - lr matmul`, which then touches the
+ * weights once instead of four times (MLP 784-512-10: the update's multiply and subtract vanish).
+ */
+export function fuse(graph: Graph, context: TraceContext): Graph {
+  const counts = new Map<Blob, number>();
+  for (const blob of [...graph.nodes.flatMap((node) => node.inputs), ...rootsOf(graph)]) counts.set(blob, (counts.get(blob) ?? 0) + 1);
+  // Counted on the graph before: nodes are visited by their old inputs, replaced by the new ones.
+  const single = (blob: Blob): boolean => counts.get(blob) === 1;
+  const fused = rewrite(graph, context, (node, inputs) => {
+    const match = matchGemm(node, inputs, single);
+    return match === undefined ? undefined : [match];
+  }).graph;
+  return dce(fused);
+}
+
+function matchGemm(node: Node, inputs: readonly Blob[], single: (blob: Blob) => boolean): Blob | undefined {
+  const [x, y] = inputs;
+  const [oldX, oldY] = node.inputs;
+  if (node.op === "add") return gemmOf(x!, y!, oldX!, 1, single) ?? gemmOf(y!, x!, oldY!, 1, single);
+  if (node.op === "subtract") return gemmOf(y!, x!, oldY!, -1, single);
+  return undefined;
+}
+
+/** `sign * product + c` as one Gemm, where `product` is a rank-2 matmul, possibly times a constant, used only here. */
+function gemmOf(product: Blob, c: Blob, old: Blob, sign: number, single: (blob: Blob) => boolean): Blob | undefined {
+  if (!single(old)) return undefined;
+  const scaled = product.node.op === "multiply" ? constantValue(product.node.inputs[1]!) : undefined;
+  if (scaled !== undefined && !single(old.node.inputs[0]!)) return undefined;
+  const matmul = scaled === undefined ? product : product.node.inputs[0]!;
+  const { shape } = matmul;
+  if (matmul.node.op !== "matmul" || shape.length !== 2 || !sameShape(matmul.shape, product.shape)) return undefined;
+  const fits = sameShape(c.shape, shape) || (c.shape.length === 1 && (c.shape[0] === shape[1] || c.shape[0] === 1));
+  if (!fits) return undefined;
+  const [a, b] = matmul.node.inputs;
+  return emit(gemmOp, [a!, b!, c], { ...(matmul.node.attrs as MatmulAttrs), alpha: sign * (scaled ?? 1), shape });
+}
