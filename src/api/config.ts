@@ -1,0 +1,1 @@
+export { computeThreadPoolSize, cpuDeviceNum, engine, gpuDeviceNum, seed } from "../job/settings.js";

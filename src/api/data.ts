@@ -1,0 +1,2 @@
+export { Batches } from "../data/batch.js";
+export { loadMnist, type LoadMnistOptions } from "../data/mnist.js";

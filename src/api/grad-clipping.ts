@@ -1,0 +1,1 @@
+export { byGlobalNorm } from "../optim/optimizer.js";

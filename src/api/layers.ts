@@ -1,0 +1,1 @@
+export { type Activation, dense, type DenseOptions } from "../layers/dense.js";

@@ -1,0 +1,2 @@
+export { namespace } from "../graph/trace.js";
+export { placement } from "../job/scope.js";

@@ -1,0 +1,1 @@
+export { CheckPoint, type InitOptions, type LoadReport } from "../job/check-point.js";

@@ -1,0 +1,26 @@
+import { FlowError, nearest } from "../core/errors.js";
+import type { Engine } from "../engines/engine.js";
+
+/** Settings of a session; fixed when it starts. */
+export interface Settings {
+  engine?: string;
+  seed?: number;
+  threads?: number;
+}
+
+const engines: Readonly<Record<string, () => Promise<Engine>>> = {
+  onnx: async () => (await import("../engines/onnx/engine.js")).onnx,
+  reference: async () => (await import("../engines/reference/engine.js")).reference,
+};
+
+/** The engine that settings, else `ONESTEP_ENGINE`, else the default name. */
+export async function engineFor(settings: Settings): Promise<Engine> {
+  const name = settings.engine ?? process.env.ONESTEP_ENGINE ?? "onnx";
+  return await engines[checkEngine(name)]!();
+}
+
+export function checkEngine(name: string): string {
+  if (Object.hasOwn(engines, name)) return name;
+  const near = nearest(name, Object.keys(engines));
+  throw new FlowError("E_ENGINE", `engine '${name}' is unknown; ${near === undefined ? `known are ${Object.keys(engines).join(", ")}` : `did you mean '${near}'?`}`);
+}
