@@ -1,0 +1,63 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+// Who may import whom: a folder imports itself and what its row names (docs/adding-an-op.md shows the table).
+const root = fileURLToPath(new URL("../src", import.meta.url));
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  graph: ["core"],
+  initializers: ["core"],
+  data: ["core"],
+  ops: ["core", "graph"],
+  passes: ["core", "graph", "ops"],
+  autodiff: ["core", "graph", "ops"],
+  variables: ["core", "graph", "initializers"],
+  layers: ["core", "graph", "variables", "ops", "initializers"],
+  optim: ["core", "graph", "ops", "autodiff", "variables", "initializers"],
+  checkpoint: ["core", "variables"],
+  engines: ["core", "graph", "ops", "passes"],
+  job: ["core", "graph", "initializers", "data", "ops", "passes", "autodiff", "variables", "layers", "optim", "checkpoint", "engines"],
+  api: ["core", "graph", "initializers", "data", "ops", "passes", "autodiff", "variables", "layers", "optim", "checkpoint", "engines", "job"],
+  cli: ["core", "checkpoint", "api", "index.ts"],
+  "index.ts": ["core", "graph", "initializers", "ops", "variables", "layers", "job", "api"],
+};
+// Packages that carry native code: loaded by their engine only.
+const nativeOwners: Readonly<Record<string, string>> = { "onnxruntime-node": "engines/onnx/session", koffi: "engines/onnx/session", "@tensorflow/tfjs-node": "engines/tensorflow" };
+
+function* sources(folder: string): Generator<string> {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* sources(path);
+    else if (entry.name.endsWith(".ts")) yield path;
+  }
+}
+
+const importsOf = (text: string): string[] => [...text.matchAll(/(?:from|import\(|import)\s*"([^"]+)"/g)].map((match) => match[1]!);
+const folderOf = (path: string): string => relative(root, path).split(/[\\/]/)[0]!;
+
+test("no import points up", () => {
+  const wrong: string[] = [];
+  for (const file of sources(root)) {
+    const from = folderOf(file);
+    for (const specifier of importsOf(readFileSync(file, "utf8"))) {
+      if (specifier.startsWith(".")) {
+        const target = resolve(dirname(file), specifier);
+        const to = folderOf(target.replace(/\.js$/, ".ts"));
+        if (to !== from && !(allowed[from] ?? []).includes(to)) wrong.push(`${relative(root, file)} -> ${relative(root, target)}`);
+        const [, engine] = /^engines[\\/](\w+)[\\/]/.exec(relative(root, file)) ?? [];
+        const [, other] = /^engines[\\/](\w+)[\\/]/.exec(relative(root, target)) ?? [];
+        if (engine !== undefined && other !== undefined && engine !== other) wrong.push(`${relative(root, file)} -> ${relative(root, target)} (another engine)`);
+      } else {
+        const owner = nativeOwners[specifier];
+        if (owner !== undefined && !relative(root, file).replaceAll("\\", "/").startsWith(owner)) wrong.push(`${relative(root, file)} -> ${specifier}`);
+      }
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("every folder has a row", () => {
+  expect([...new Set([...sources(root)].map(folderOf))].filter((folder) => !(folder in allowed))).toEqual([]);
+});
