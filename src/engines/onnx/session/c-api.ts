@@ -1,0 +1,198 @@
+import { bug, FlowError } from "../../../core/errors.js";
+import type { Tensor } from "../../../core/tensor.js";
+import { onnxElementType, type Port } from "../encode.js";
+import { libraryPath } from "./library.js";
+import { breathe, type LoadOptions, type Model, type Runtime, type Value } from "./runtime.js";
+
+type Koffi = (typeof import("koffi"))["default"];
+/** A pointer; 0 is null. */
+type Handle = bigint;
+type NativeFunction = ((...args: readonly unknown[]) => unknown) & { readonly async: (...args: readonly unknown[]) => void };
+
+// onnxruntime_c_api.h: the table's order never changes, new entries are appended. Version 22 is the oldest that has all of these.
+const apiVersion = 22;
+const table = {
+  GetErrorMessage: [2, "const char *", ["void *"]],
+  CreateEnv: [3, "void *", ["int", "const char *", "void *"]],
+  CreateSessionFromArray: [8, "void *", ["void *", "void *", "size_t", "void *", "void *"]],
+  Run: [9, "void *", ["void *", "void *", "void *", "void *", "size_t", "void *", "size_t", "void *"]],
+  CreateSessionOptions: [10, "void *", ["void *"]],
+  SetIntraOpNumThreads: [24, "void *", ["void *", "int"]],
+  CreateTensorWithDataAsOrtValue: [49, "void *", ["void *", "void *", "size_t", "void *", "size_t", "int", "void *"]],
+  CreateCpuMemoryInfo: [69, "void *", ["int", "int", "void *"]],
+  ReleaseStatus: [93, "void", ["void *"]],
+  ReleaseSession: [95, "void", ["void *"]],
+  ReleaseValue: [96, "void", ["void *"]],
+  ReleaseSessionOptions: [100, "void", ["void *"]],
+} as const;
+type Api = Record<keyof typeof table, NativeFunction>;
+
+const logErrorsOnly = 3;
+
+/** A pointer-sized cell that native code writes; its buffer never moves. */
+const cell = (): BigUint64Array => new BigUint64Array(new ArrayBuffer(8));
+const pointers = (count: number): BigUint64Array => new BigUint64Array(new ArrayBuffer(8 * Math.max(1, count)));
+
+/** The runtime by the C API, or undefined where koffi has no binary for this machine. */
+export async function openCApi(): Promise<Runtime | undefined> {
+  let koffi: Koffi;
+  try {
+    koffi = (await import("koffi")).default;
+  } catch {
+    return undefined;
+  }
+  // Kernels overflow koffi's default of 128 KiB. Only before the first call of the process can it be set.
+  koffi.config({ async_stack_size: 8 * 1024 * 1024 });
+  const library = koffi.load(libraryPath());
+  const base = library.func("void *OrtGetApiBase()")() as Handle;
+  const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)")) as NativeFunction;
+  const entries = getApi(apiVersion) as Handle;
+  if (!entries) throw new FlowError("E_ENGINE", `onnx: the bundled onnxruntime lacks API version ${apiVersion}; reinstall onnxruntime-node`);
+  const api = Object.fromEntries(
+    Object.entries(table).map(([name, [index, result, args]]) => [name, koffi.decode(koffi.decode(entries, index * 8, "void *"), koffi.proto(null, result, [...args]))]),
+  ) as Api;
+  return new CApi(koffi, api, library);
+}
+
+class CApi implements Runtime {
+  readonly kind = "c-api";
+  readonly #env: Handle;
+  readonly #memory: Handle;
+
+  constructor(
+    readonly koffi: Koffi,
+    readonly api: Api,
+    /** Held: koffi closes a library whose handle is collected, whatever functions were taken from it. */
+    readonly library: unknown,
+  ) {
+    this.#env = this.#made((out) => api.CreateEnv(logErrorsOnly, "onestep", out));
+    this.#memory = this.#made((out) => api.CreateCpuMemoryInfo(0, 0, out));
+  }
+
+  value(tensor: Tensor): OrtValue {
+    const { data, shape, dtype } = tensor;
+    if (dtype === "float16") throw bug("float16 values reach onnxruntime as float32");
+    const dims = BigInt64Array.from(shape, BigInt);
+    const handle = this.#made((out) => this.api.CreateTensorWithDataAsOrtValue(this.#memory, data, data.byteLength, dims, shape.length, onnxElementType[dtype], out));
+    return new OrtValue(tensor, handle, this.api);
+  }
+
+  async load(bytes: Uint8Array, inputs: readonly Port[], outputs: readonly Port[], { threads }: LoadOptions): Promise<Model> {
+    const options = this.#made((out) => this.api.CreateSessionOptions(out));
+    try {
+      if (threads !== undefined) this.check(this.api.SetIntraOpNumThreads(options, threads));
+      const out = cell();
+      this.check(await call(this.api.CreateSessionFromArray, this.#env, bytes, bytes.byteLength, options, out));
+      return new CModel(this, out[0]!, inputs, outputs);
+    } finally {
+      this.api.ReleaseSessionOptions(options);
+    }
+  }
+
+  /** Throws onnxruntime's message where a call returned a status. */
+  check(status: unknown): void {
+    if (!status) return;
+    const message = String(this.api.GetErrorMessage(status));
+    this.api.ReleaseStatus(status);
+    throw new FlowError("E_ENGINE", `onnx: onnxruntime says: ${message.trim()}`);
+  }
+
+  #made(create: (out: BigUint64Array) => unknown): Handle {
+    const out = cell();
+    this.check(create(out));
+    return out[0]!;
+  }
+}
+
+/**
+ * Calls a native function on koffi's threads; the event loop stays free, and the call keeps the process alive. What native
+ * code reads and writes is held here until it is done.
+ */
+function call(fn: NativeFunction, ...args: readonly unknown[]): Promise<unknown> {
+  const held = new Set<unknown>(args);
+  return new Promise((resolve, reject) => {
+    fn.async(...args, (error: unknown, result: unknown) => {
+      held.clear();
+      if (error) reject(error);
+      else resolve(result);
+    });
+  });
+}
+
+class OrtValue implements Value {
+  constructor(
+    readonly tensor: Tensor,
+    readonly handle: Handle,
+    readonly api: Api,
+  ) {}
+
+  release(): void {
+    this.api.ReleaseValue(this.handle);
+  }
+}
+
+// Measured: an asynchronous call costs about 25 us more than one in place, which below this many milliseconds is worth it.
+const inPlaceBelow = 0.3;
+
+class CModel implements Model {
+  readonly #inputNames: Names;
+  readonly #outputNames: Names;
+  readonly #inputs: BigUint64Array;
+  readonly #outputs: BigUint64Array;
+  /** The last durations, in ms; a call is made in place when even the longest is short. */
+  readonly #durations: number[] = [];
+
+  constructor(
+    readonly runtime: CApi,
+    readonly session: Handle,
+    inputs: readonly Port[],
+    outputs: readonly Port[],
+  ) {
+    this.#inputNames = new Names(runtime.koffi, inputs);
+    this.#outputNames = new Names(runtime.koffi, outputs);
+    this.#inputs = pointers(inputs.length);
+    this.#outputs = pointers(outputs.length);
+  }
+
+  async run(inputs: readonly Value[], outputs: readonly Value[]): Promise<void> {
+    if (inputs.length !== this.#inputNames.count || outputs.length !== this.#outputNames.count) throw bug(`model run with ${inputs.length} inputs and ${outputs.length} outputs`);
+    inputs.forEach((value, i) => {
+      this.#inputs[i] = (value as OrtValue).handle;
+    });
+    outputs.forEach((value, i) => {
+      this.#outputs[i] = (value as OrtValue).handle;
+    });
+    const { Run } = this.runtime.api;
+    const args = [this.session, null, this.#inputNames.pointers, this.#inputs, inputs.length, this.#outputNames.pointers, outputs.length, this.#outputs] as const;
+    const inPlace = this.#durations.length >= 8 && Math.max(...this.#durations) < inPlaceBelow;
+    const started = performance.now();
+    this.runtime.check(inPlace ? Run(...args) : await call(Run, ...args));
+    this.#durations.push(performance.now() - started);
+    if (this.#durations.length > 8) this.#durations.shift();
+    await breathe();
+  }
+
+  release(): void {
+    this.runtime.api.ReleaseSession(this.session);
+  }
+}
+
+/** C strings and the array of pointers to them, kept alive together. */
+class Names {
+  readonly count: number;
+  readonly pointers: BigUint64Array;
+  readonly #strings: readonly Uint8Array[];
+  constructor(koffi: Koffi, ports: readonly Port[]) {
+    this.count = ports.length;
+    this.#strings = ports.map(({ name }) => {
+      const text = new TextEncoder().encode(`${name}\0`);
+      const bytes = new Uint8Array(new ArrayBuffer(text.length));
+      bytes.set(text);
+      return bytes;
+    });
+    this.pointers = pointers(this.count);
+    this.#strings.forEach((bytes, i) => {
+      this.pointers[i] = koffi.address(bytes);
+    });
+  }
+}
