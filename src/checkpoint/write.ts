@@ -1,0 +1,174 @@
+import { createHash, randomBytes } from "node:crypto";
+import { lstat, mkdir, readdir, realpath, rmdir, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import fsExtra from "fs-extra";
+import type { DType } from "../core/dtype.js";
+import { bug, FlowError } from "../core/errors.js";
+import { type Shape, sameShape, typeText } from "../core/shape.js";
+import { bytesOf, type Tensor } from "../core/tensor.js";
+import { errnoOf, mapBounded, syncDirectory, writeSynced } from "./files.js";
+import { checkStored, DONE, META, parseTemporaryName, STATE, stemOf, temporaryName } from "./layout.js";
+
+/** A variable as a checkpoint knows it. */
+export interface StoredVariable {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly fileName: string;
+}
+
+/** What a resumed run needs beside its variables: the random seed, and how many calls each job has made. */
+export interface RunState {
+  readonly seed: number;
+  readonly calls: Readonly<Record<string, number>>;
+}
+
+/**
+ * Writes a checkpoint to `dir`, which must be absent or an empty directory in an existing parent. Until this resolves nothing at
+ * `dir` changes: the tree is written and flushed beside it, marked, and renamed. `read` is called for a few variables at a time.
+ */
+export async function saveCheckpoint(
+  dir: string,
+  variables: readonly StoredVariable[],
+  read: (name: string) => Promise<Tensor>,
+  state: RunState,
+): Promise<void> {
+  const where = `checkpoint.save('${dir}')`;
+  if (dir === "")
+    throw new FlowError("E_CKPT_DIR", `${where}: the path is empty, expected the path of a new directory`);
+  checkStored(variables);
+  const target = await guarded(where, dir, () => freeTarget(where, dir));
+  const parent = dirname(target);
+  await sweep(parent, basename(target));
+  const aside = join(parent, temporaryName(basename(target), host, process.pid, randomBytes(6).toString("hex")));
+  try {
+    await guarded(where, dir, async () => {
+      await writeTree(aside, variables, read, state);
+      await place(where, dir, aside, target);
+    });
+  } catch (error) {
+    // Where even this fails, the next save to `dir` tries again.
+    await fsExtra.remove(aside).catch(() => {});
+    throw error;
+  }
+  try {
+    await syncDirectory(parent);
+  } catch (error) {
+    const what = `'${dir}' is complete, but its parent could not be flushed (${(error as Error).message})`;
+    throw new FlowError("E_CKPT_IO", `${where}: ${what}; a power cut may undo the save`, { cause: error });
+  }
+}
+
+async function guarded<T>(where: string, dir: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    const fix = "see that its parent directory is writable and has room, or save elsewhere";
+    const message = `${where}: ${(error as Error).message}; '${dir}' is unchanged, ${fix}`;
+    throw new FlowError("E_CKPT_IO", message, { cause: error });
+  }
+}
+
+/** The absolute path to save to, links resolved; throws unless it is free and has a parent. */
+async function freeTarget(where: string, dir: string): Promise<string> {
+  const path = resolve(dir);
+  const parent = dirname(path);
+  const kind = await stat(parent).catch(absent);
+  if (kind?.isDirectory() !== true) {
+    const what = kind === undefined ? "does not exist" : "is not a directory";
+    throw new FlowError("E_CKPT_DIR", `${where}: its parent '${parent}' ${what}; create that directory first`);
+  }
+  await refuseOccupied(where, dir, path);
+  return (await realpath(path).catch(absent)) ?? path;
+}
+
+async function refuseOccupied(where: string, dir: string, path: string): Promise<void> {
+  const link = await lstat(path).catch(absent);
+  if (link === undefined) return;
+  const kind = await stat(path).catch(absent);
+  const entries = kind?.isDirectory() === true ? await readdir(path) : undefined;
+  if (entries?.length === 0) return;
+  const got =
+    entries !== undefined ? "is not empty" : kind === undefined ? "is a link to nothing" : "is not a directory";
+  const message = `${where}: '${dir}' exists and ${got}, expected a new path or an empty directory; a save never overwrites`;
+  throw new FlowError("E_CKPT_EXISTS", `${message}, save to another path or remove it first`);
+}
+
+function absent(error: unknown): undefined {
+  const code = errnoOf(error);
+  if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
+}
+
+async function writeTree(
+  root: string,
+  variables: readonly StoredVariable[],
+  read: (name: string) => Promise<Tensor>,
+  { seed, calls }: RunState,
+): Promise<void> {
+  await mkdir(root);
+  await mapBounded(variables, async ({ name, dtype, shape, fileName }) => {
+    const tensor = await read(name);
+    if (tensor.dtype !== dtype || !sameShape(tensor.shape, shape)) {
+      throw bug(`variable '${name}' is ${typeText(dtype, shape)}, its value ${typeText(tensor.dtype, tensor.shape)}`);
+    }
+    const folder = join(root, name);
+    await mkdir(folder);
+    const sha256 = await writeSynced(join(folder, fileName), bytesOf(tensor));
+    await writeSynced(join(folder, META), jsonBytes({ dtype, shape, sha256 }));
+    await syncDirectory(folder);
+  });
+  // Sorted, so that equal states give equal bytes.
+  const sorted = Object.fromEntries(Object.entries(calls).sort(([a], [b]) => (a < b ? -1 : 1)));
+  await writeSynced(join(root, STATE), jsonBytes({ format: 1, seed, calls: sorted }));
+  await syncDirectory(root);
+  await mkdir(join(root, DONE));
+  await syncDirectory(root);
+}
+
+function jsonBytes(value: object): Uint8Array {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
+}
+
+/** Renames over the target: of several savers one succeeds, because a directory is never renamed over one with entries. */
+async function place(where: string, dir: string, aside: string, target: string): Promise<void> {
+  try {
+    if (process.platform === "win32") await rmdir(target).catch(absent);
+    // fs-extra's rename waits where a Windows virus scanner has a file open.
+    await fsExtra.rename(aside, target);
+  } catch (error) {
+    await refuseOccupied(where, dir, target);
+    throw error;
+  }
+}
+
+// --- what crashed saves leave --------------------------------------------------------------------------------------
+
+// A process number means something on one machine (or container) only.
+const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
+const DAY = 24 * 60 * 60 * 1000;
+
+/** Removes temporary directories of earlier saves to this target whose process is gone, or that nobody touched for a day. */
+async function sweep(parent: string, targetName: string): Promise<void> {
+  for (const entry of await readdir(parent).catch(() => [])) {
+    const made = parseTemporaryName(entry);
+    if (made?.stem !== stemOf(targetName)) continue;
+    const path = join(parent, entry);
+    try {
+      const abandoned = (made.host === host && !runs(made.pid)) || Date.now() - (await stat(path)).mtimeMs > DAY;
+      if (abandoned) await fsExtra.remove(path);
+    } catch {
+      // Another save swept it first, or it cannot be removed: either way it is no reason to fail this save.
+    }
+  }
+}
+
+function runs(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) !== "ESRCH";
+  }
+}
