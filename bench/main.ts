@@ -1,0 +1,156 @@
+// npm run bench -- [--rounds 7] [--threads 2] [--python python3] [--out bench/results]
+// Each case in interleaved rounds against every peer that is there; results are checked equal first.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { arch, cpus, platform } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { type Case, cases, flopsOf } from "./cases.js";
+
+const options = new Command("bench")
+  .option("--rounds <n>", "rounds per case", "7")
+  .option("--threads <n>", "threads of every peer", String(Math.min(2, cpus().length)))
+  .option("--python <path>", "a Python that has PyTorch")
+  .option("--out <folder>", "where results go", "bench/results")
+  .parse()
+  .opts<{ rounds: string; threads: string; python?: string; out: string }>();
+const rounds = Number(options.rounds);
+const threads = Number(options.threads);
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+interface Answer {
+  readonly error?: string;
+  readonly version?: string;
+  readonly torch?: string;
+  readonly openMs?: number;
+  readonly peak?: number;
+  readonly ms?: readonly number[];
+  readonly losses?: readonly number[];
+  readonly rss?: number;
+}
+
+/** A peer in a process of its own, one question at a time. */
+class Peer {
+  readonly #process: ChildProcess;
+  readonly #answers: ((answer: Answer) => void)[] = [];
+  constructor(
+    readonly name: string,
+    command: readonly string[],
+  ) {
+    const pinned = { OMP_NUM_THREADS: String(threads), MKL_NUM_THREADS: String(threads) };
+    this.#process = spawn(command[0]!, command.slice(1), { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...pinned } });
+    createInterface({ input: this.#process.stdout! }).on("line", (line) => {
+      if (line.startsWith("{")) this.#answers.shift()?.(JSON.parse(line) as Answer);
+    });
+    this.#process.on("exit", (code) => {
+      for (const resolve of this.#answers.splice(0)) resolve({ error: `exited with ${code}` });
+    });
+  }
+  ask(question: object): Promise<Answer> {
+    return new Promise((resolve) => {
+      this.#answers.push(resolve);
+      this.#process.stdin!.write(`${JSON.stringify(question)}\n`);
+    });
+  }
+  close(): void {
+    this.#process.stdin!.end(`${JSON.stringify({ cmd: "close" })}\n`);
+  }
+}
+
+spawnSync("npm", ["install", "--prefix", here("."), "--no-audit", "--no-fund"], { stdio: ["ignore", "ignore", "inherit"] });
+const tsx = [process.execPath, "--import", "tsx"];
+const commands: Record<string, readonly string[]> = {
+  onestep: [...tsx, here("peers/onestep.ts")],
+  "tfjs wasm": [...tsx, here("peers/tfjs.ts"), "wasm"],
+  "tfjs cpu": [...tsx, here("peers/tfjs.ts"), "cpu"],
+  ...(options.python === undefined ? {} : { "PyTorch eager": [options.python, here("peers/torch_mlp.py")] }),
+};
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const spread = (values: readonly number[]): string => {
+  const sorted = [...values].sort((a, b) => a - b);
+  return `${sorted[Math.floor(values.length * 0.1)]!.toFixed(3)}-${sorted[Math.floor(values.length * 0.9)]!.toFixed(3)}`;
+};
+
+interface Result {
+  readonly case: string;
+  readonly peer: string;
+  readonly version: string;
+  readonly steps: number;
+  readonly medianMs: number;
+  readonly minMs: number;
+  readonly spreadMs: string;
+  readonly ratioToOnestep: number;
+  readonly rssMb: number | undefined;
+}
+
+async function measure(benchCase: Case): Promise<readonly Result[]> {
+  const peers: { peer: Peer; version: string; ms: number[]; rss: number | undefined }[] = [];
+  const firstLosses = new Map<string, readonly number[]>();
+  for (const [name, command] of Object.entries(commands)) {
+    const peer = new Peer(name, command);
+    const opened = await peer.ask({ cmd: "open", case: benchCase.name, threads, weights: "formula" });
+    const first = opened.error === undefined ? await peer.ask({ cmd: "steps", n: 5 }) : opened;
+    if (first.error !== undefined) {
+      console.error(`${benchCase.name}: ${name} left out: ${first.error}`);
+      peer.close();
+      continue;
+    }
+    firstLosses.set(name, first.losses!);
+    peers.push({ peer, version: String(opened.version ?? opened.torch), ms: [], rss: undefined });
+  }
+  const ours = firstLosses.get("onestep")!;
+  for (const [name, losses] of firstLosses) {
+    const worst = Math.max(...losses.map((loss, i) => Math.abs(loss - ours[i]!) / Math.abs(ours[i]!)));
+    if (!(worst < 1e-4)) throw new Error(`${benchCase.name}: ${name}'s losses ${losses} differ from ours ${ours}`);
+  }
+  for (const { peer } of peers) await peer.ask({ cmd: "steps", n: Math.min(benchCase.steps, 50) });
+  for (let round = 0; round < rounds; round++) {
+    for (const entry of peers) {
+      const n = entry.peer.name.startsWith("tfjs") ? Math.ceil(benchCase.steps / 20) : benchCase.steps;
+      const { ms, rss } = await entry.peer.ask({ cmd: "steps", n });
+      entry.ms.push(...ms!);
+      entry.rss = rss;
+    }
+  }
+  const base = median(peers[0]!.ms);
+  const results = peers.map(({ peer, version, ms, rss }) => ({
+    case: benchCase.name,
+    peer: peer.name,
+    version,
+    steps: ms.length,
+    medianMs: median(ms),
+    minMs: Math.min(...ms),
+    spreadMs: spread(ms),
+    ratioToOnestep: median(ms) / base,
+    rssMb: rss === undefined ? undefined : Math.round(rss / 2 ** 20),
+  }));
+  for (const { peer } of peers) peer.close();
+  return results;
+}
+
+const gauge = new Peer("onestep", commands.onestep!);
+const { peak } = await gauge.ask({ cmd: "peak", threads });
+gauge.close();
+
+const lines = [
+  `# Benchmark ${new Date().toISOString().slice(0, 10)}`,
+  "",
+  `${cpus()[0]!.model.trim()}, ${platform()} ${arch()}, Node ${process.version}, ${threads} threads; measured GEMM peak ${peak!.toFixed(0)} GFLOP/s (float32, 1024³).`,
+  `${rounds} interleaved rounds; the losses of the first 5 steps agree within 1e-4. Ratio: the peer's median over onestep's; above 1 onestep is faster.`,
+];
+const all: Result[] = [];
+for (const benchCase of cases) {
+  const results = await measure(benchCase);
+  all.push(...results);
+  const floor = flopsOf(benchCase) / peak! / 1e6;
+  lines.push("", `## ${benchCase.title}`, "", `${(flopsOf(benchCase) / 1e6).toFixed(3)} MFLOP a step: floor ${floor.toFixed(4)} ms.`, "");
+  lines.push("| peer | version | steps | median ms | min ms | p10-p90 ms | steps/s | ratio |", "|---|---|---|---|---|---|---|---|");
+  for (const r of results) lines.push(`| ${r.peer} | ${r.version} | ${r.steps} | ${r.medianMs.toFixed(3)} | ${r.minMs.toFixed(3)} | ${r.spreadMs} | ${Math.round(1000 / r.medianMs).toLocaleString("en-US")} | ${r.ratioToOnestep.toFixed(2)} |`);
+}
+mkdirSync(options.out, { recursive: true });
+writeFileSync(join(options.out, "bench.md"), `${lines.join("\n")}\n`);
+writeFileSync(join(options.out, "bench.json"), `${JSON.stringify({ date: new Date().toISOString(), cpu: cpus()[0]!.model, node: process.version, threads, peakGflops: peak, results: all }, null, 2)}\n`);
+console.log(lines.join("\n"));

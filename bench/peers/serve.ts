@@ -1,0 +1,39 @@
+import { createInterface } from "node:readline";
+import { type Case, cases } from "../cases.js";
+
+/** What a peer can do: one training step, which returns the mean loss before the update. */
+export interface Peer {
+  readonly version: string;
+  open(benchCase: Case, threads: number): Promise<() => Promise<number>>;
+  /** Billions of operations a second of a large matrix product; only the onestep peer measures it. */
+  peak?(threads: number): Promise<number>;
+}
+
+/** Answers the benchmark's JSON lines on stdin: open, steps, peak, close. */
+export async function serve(peer: Peer): Promise<void> {
+  const answer = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+  let step: (() => Promise<number>) | undefined;
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { cmd, case: name, threads, n } = JSON.parse(line) as { cmd: string; case: string; threads: number; n: number };
+    if (cmd === "close") process.exit(0);
+    try {
+      if (cmd === "open") {
+        const started = performance.now();
+        step = await peer.open(cases.find((c) => c.name === name)!, threads);
+        answer({ ok: true, version: peer.version, openMs: performance.now() - started });
+      } else if (cmd === "peak") answer({ peak: await peer.peak?.(threads) });
+      else if (cmd === "steps") {
+        const ms: number[] = [];
+        const losses: number[] = [];
+        for (let i = 0; i < n; i++) {
+          const started = performance.now();
+          losses.push(await step!());
+          ms.push(performance.now() - started);
+        }
+        answer({ ms, losses, rss: process.memoryUsage.rss() });
+      }
+    } catch (error) {
+      answer({ error: String((error as Error).message ?? error) });
+    }
+  }
+}
