@@ -65,6 +65,7 @@ try {
   });
   step("README program from the packed tarball", [process.execPath, [join(root, "scripts", "pack-test.mjs")]]);
   for (const engine of ["onnx", "reference"]) step(`tests with ONESTEP_ENGINE=${engine}`, npx(["vitest", "vitest.mjs"], "run", "test/jobs", "test/tiny.test.ts"), { env: { ONESTEP_ENGINE: engine } });
+  step("golden runs in full", npx(["vitest", "vitest.mjs"], "run", "test/golden"), { env: { ONESTEP_FULL: "1" } });
   step("tests on the fall-back binding", npx(["vitest", "vitest.mjs"], "run", "test/conformance.test.ts", "test/jobs", "test/tiny.test.ts"), { env: { ONESTEP_ONNX_BINDING: "1" } });
   for (const major of [22, 24, 26]) {
     const node = installNode(major);

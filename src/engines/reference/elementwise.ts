@@ -1,3 +1,4 @@
+import { sameShape } from "../../core/shape.js";
 import type { BlobType } from "../../graph/blob.js";
 import { type Array64, broadcastIndices } from "./array.js";
 import type { Rows } from "./table.js";
@@ -10,11 +11,16 @@ export const map =
 
 /** A function of elements, inputs broadcast to the output. */
 const zip =
-  (fn: (...values: number[]) => number) =>
+  (fn: (x: number, y: number, z: number) => number) =>
   (inputs: readonly Array64[], _: unknown, [type]: readonly BlobType[]): Float64Array => {
-    const indices = inputs.map((input) => broadcastIndices(input.shape, type!.shape));
-    return Float64Array.from({ length: indices[0]!.length }, (_unused, i) => fn(...inputs.map((input, n) => input.data[indices[n]![i]!]!)));
+    const [x, y, z = y] = inputs.map((input) => spread(input, type!.shape));
+    return x!.map((value, i) => fn(value, y![i]!, z![i]!));
   };
+
+/** The elements of an array broadcast to `shape`. */
+function spread({ data, shape: own }: Array64, shape: readonly number[]): Float64Array {
+  return sameShape(own, shape) ? data : Float64Array.from(broadcastIndices(own, shape), (i) => data[i]!);
+}
 
 const bool = (value: boolean): number => (value ? 1 : 0);
 
