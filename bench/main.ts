@@ -59,7 +59,7 @@ class Peer {
   }
 }
 
-spawnSync("npm", ["install", "--prefix", here("."), "--no-audit", "--no-fund"], { stdio: ["ignore", "ignore", "inherit"] });
+spawnSync("npm", ["install", "--prefix", here("tfjs"), "--no-audit", "--no-fund"], { stdio: ["ignore", "ignore", "inherit"] });
 const tsx = [process.execPath, "--import", "tsx"];
 const commands: Record<string, readonly string[]> = {
   onestep: [...tsx, here("peers/onestep.ts")],
