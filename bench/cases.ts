@@ -15,8 +15,26 @@ export interface Case {
 }
 
 export const cases: readonly Case[] = [
-  { name: "mlp", title: "MLP 784-512-10, batch 100, SGD", widths: [784, 512, 10], batch: 100, learningRate: 0.1, scales: [0.05, 0.01, 0.1, 0.01], positiveInputs: true, steps: 100 },
-  { name: "tiny", title: "tiny MLP 4-8-2, batch 8, SGD", widths: [4, 8, 2], batch: 8, learningRate: 0.1, scales: [0.5, 0.1, 0.5, 0.1], positiveInputs: false, steps: 500 },
+  {
+    name: "mlp",
+    title: "MLP 784-512-10, batch 100, SGD",
+    widths: [784, 512, 10],
+    batch: 100,
+    learningRate: 0.1,
+    scales: [0.05, 0.01, 0.1, 0.01],
+    positiveInputs: true,
+    steps: 100,
+  },
+  {
+    name: "tiny",
+    title: "tiny MLP 4-8-2, batch 8, SGD",
+    widths: [4, 8, 2],
+    batch: 8,
+    learningRate: 0.1,
+    scales: [0.5, 0.1, 0.5, 0.1],
+    positiveInputs: false,
+    steps: 500,
+  },
 ];
 
 /** Values that every language repeats to the bit: an integer hash of (tensor, element), scaled to [-scale, scale]. */
@@ -31,13 +49,22 @@ export function formula(tensor: number, length: number, scale: number): Float32A
 }
 
 /** The fixed batch of a case. */
-export function batchOf({ widths, batch, positiveInputs }: Case): { readonly images: Float32Array<ArrayBuffer>; readonly labels: Int32Array<ArrayBuffer> } {
+export function batchOf({ widths, batch, positiveInputs }: Case): {
+  readonly images: Float32Array<ArrayBuffer>;
+  readonly labels: Int32Array<ArrayBuffer>;
+} {
   const images = formula(10, batch * widths[0]!, 1);
-  return { images: positiveInputs ? images.map(Math.abs) : images, labels: Int32Array.from({ length: batch }, (_, i) => i % widths.at(-1)!) };
+  return {
+    images: positiveInputs ? images.map(Math.abs) : images,
+    labels: Int32Array.from({ length: batch }, (_, i) => i % widths.at(-1)!),
+  };
 }
 
 /** The variables' first values: weight [out, in] and bias of each layer in turn. */
-export function weightsOf({ widths, scales }: Case): readonly { readonly shape: readonly number[]; readonly data: Float32Array<ArrayBuffer> }[] {
+export function weightsOf({
+  widths,
+  scales,
+}: Case): readonly { readonly shape: readonly number[]; readonly data: Float32Array<ArrayBuffer> }[] {
   return widths.slice(1).flatMap((out, layer) => {
     const width = widths[layer]!;
     return [

@@ -40,7 +40,10 @@ class Peer {
     command: readonly string[],
   ) {
     const pinned = { OMP_NUM_THREADS: String(threads), MKL_NUM_THREADS: String(threads) };
-    this.#process = spawn(command[0]!, command.slice(1), { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...pinned } });
+    this.#process = spawn(command[0]!, command.slice(1), {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, ...pinned },
+    });
     createInterface({ input: this.#process.stdout! }).on("line", (line) => {
       if (line.startsWith("{")) this.#answers.shift()?.(JSON.parse(line) as Answer);
     });
@@ -59,7 +62,9 @@ class Peer {
   }
 }
 
-spawnSync("npm", ["install", "--prefix", here("tfjs"), "--no-audit", "--no-fund"], { stdio: ["ignore", "ignore", "inherit"] });
+spawnSync("npm", ["install", "--prefix", here("tfjs"), "--no-audit", "--no-fund"], {
+  stdio: ["ignore", "ignore", "inherit"],
+});
 const tsx = [process.execPath, "--import", "tsx"];
 const commands: Record<string, readonly string[]> = {
   onestep: [...tsx, here("peers/onestep.ts")],
@@ -146,11 +151,26 @@ for (const benchCase of cases) {
   const results = await measure(benchCase);
   all.push(...results);
   const floor = flopsOf(benchCase) / peak! / 1e6;
-  lines.push("", `## ${benchCase.title}`, "", `${(flopsOf(benchCase) / 1e6).toFixed(3)} MFLOP a step: floor ${floor.toFixed(4)} ms.`, "");
-  lines.push("| peer | version | steps | median ms | min ms | p10-p90 ms | steps/s | ratio |", "|---|---|---|---|---|---|---|---|");
-  for (const r of results) lines.push(`| ${r.peer} | ${r.version} | ${r.steps} | ${r.medianMs.toFixed(3)} | ${r.minMs.toFixed(3)} | ${r.spreadMs} | ${Math.round(1000 / r.medianMs).toLocaleString("en-US")} | ${r.ratioToOnestep.toFixed(2)} |`);
+  lines.push(
+    "",
+    `## ${benchCase.title}`,
+    "",
+    `${(flopsOf(benchCase) / 1e6).toFixed(3)} MFLOP a step: floor ${floor.toFixed(4)} ms.`,
+    "",
+  );
+  lines.push(
+    "| peer | version | steps | median ms | min ms | p10-p90 ms | steps/s | ratio |",
+    "|---|---|---|---|---|---|---|---|",
+  );
+  for (const r of results)
+    lines.push(
+      `| ${r.peer} | ${r.version} | ${r.steps} | ${r.medianMs.toFixed(3)} | ${r.minMs.toFixed(3)} | ${r.spreadMs} | ${Math.round(1000 / r.medianMs).toLocaleString("en-US")} | ${r.ratioToOnestep.toFixed(2)} |`,
+    );
 }
 mkdirSync(options.out, { recursive: true });
 writeFileSync(join(options.out, "bench.md"), `${lines.join("\n")}\n`);
-writeFileSync(join(options.out, "bench.json"), `${JSON.stringify({ date: new Date().toISOString(), cpu: cpus()[0]!.model, node: process.version, threads, peakGflops: peak, results: all }, null, 2)}\n`);
+writeFileSync(
+  join(options.out, "bench.json"),
+  `${JSON.stringify({ date: new Date().toISOString(), cpu: cpus()[0]!.model, node: process.version, threads, peakGflops: peak, results: all }, null, 2)}\n`,
+);
 console.log(lines.join("\n"));

@@ -4,10 +4,7 @@ import { tp } from "onestep";
 
 const testJob = flow.globalFunction(
   { name: "test_job", returns: [tp.Numpy, tp.Numpy] },
-  [
-    tp.Numpy.Placeholder([32, 1, 28, 28], { dtype: flow.float }),
-    tp.Numpy.Placeholder([32], { dtype: flow.int32 }),
-  ],
+  [tp.Numpy.Placeholder([32, 1, 28, 28], { dtype: flow.float }), tp.Numpy.Placeholder([32], { dtype: flow.int32 })],
   (images, labels) => [images, labels],
 );
 

@@ -25,7 +25,11 @@ const [[trainImages, trainLabels]] = await flow.data.loadMnist(BATCH_SIZE, BATCH
 process.chdir(run);
 
 /** Declares the documented train job and runs it over the training images, once. */
-async function train(title: string, extended: boolean, prepare: (checkPoint: flow.train.CheckPoint) => Promise<unknown>): Promise<flow.train.CheckPoint> {
+async function train(
+  title: string,
+  extended: boolean,
+  prepare: (checkPoint: flow.train.CheckPoint) => Promise<unknown>,
+): Promise<flow.train.CheckPoint> {
   const trainJob = flow.globalFunction(
     { type: "train", name: "train_job", returns: tp.Numpy },
     [

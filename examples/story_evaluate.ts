@@ -23,6 +23,9 @@ async function accuracy(path: string, extended: boolean): Promise<number> {
   return right / (testImages.length * BATCH_SIZE);
 }
 
-for (const [path, extended] of [[process.argv[2]!, false], [process.argv[3]!, true]] as const) {
+for (const [path, extended] of [
+  [process.argv[2]!, false],
+  [process.argv[3]!, true],
+] as const) {
   console.log(`${path}: test accuracy ${(100 * (await accuracy(path, extended))).toFixed(2)} %`);
 }

@@ -11,8 +11,15 @@ const trainJob = flow.globalFunction(
   [tp.Numpy.Placeholder([100, 784]), tp.Numpy.Placeholder([100], { dtype: flow.int32 })],
   (images, labels) => {
     const kernelInitializer = flow.truncatedNormal(0.1);
-    const hidden = flow.nn.dropout(flow.layers.dense(images, 512, { activation: flow.nn.relu, kernelInitializer, name: "dense1" }), 0.1, { name: "dropout" });
-    const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(labels, flow.layers.dense(hidden, 10, { kernelInitializer, name: "dense2" }));
+    const hidden = flow.nn.dropout(
+      flow.layers.dense(images, 512, { activation: flow.nn.relu, kernelInitializer, name: "dense1" }),
+      0.1,
+      { name: "dropout" },
+    );
+    const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(
+      labels,
+      flow.layers.dense(hidden, 10, { kernelInitializer, name: "dense2" }),
+    );
     new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [0.02])).minimize(loss);
     return loss;
   },
@@ -54,7 +61,9 @@ clearInterval(timer);
 const seconds = (performance.now() - started) / 1000;
 const growth = rss() - base;
 const stepMs = (1000 * seconds) / steps;
-console.log(`${steps} steps in ${seconds.toFixed(1)} s; RSS grew ${growth.toFixed(1)} MB after step 1,000; ${ticks} ticks of a 10 ms timer, longest gap ${longest.toFixed(1)} ms; SIGINT seen after ${delay.toFixed(2)} ms (a step takes ${stepMs.toFixed(2)} ms)`);
+console.log(
+  `${steps} steps in ${seconds.toFixed(1)} s; RSS grew ${growth.toFixed(1)} MB after step 1,000; ${ticks} ticks of a 10 ms timer, longest gap ${longest.toFixed(1)} ms; SIGINT seen after ${delay.toFixed(2)} ms (a step takes ${stepMs.toFixed(2)} ms)`,
+);
 const complaints = [
   ...(growth < 20 ? [] : ["memory grows"]),
   ...(ticks > (seconds * 1000) / 10 / 4 ? [] : ["the timer starved"]),

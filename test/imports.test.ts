@@ -18,13 +18,44 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   optim: ["core", "graph", "ops", "autodiff", "variables", "initializers"],
   checkpoint: ["core", "variables"],
   engines: ["core", "graph", "ops", "passes"],
-  job: ["core", "graph", "initializers", "data", "ops", "passes", "autodiff", "variables", "layers", "optim", "checkpoint", "engines"],
-  api: ["core", "graph", "initializers", "data", "ops", "passes", "autodiff", "variables", "layers", "optim", "checkpoint", "engines", "job"],
+  job: [
+    "core",
+    "graph",
+    "initializers",
+    "data",
+    "ops",
+    "passes",
+    "autodiff",
+    "variables",
+    "layers",
+    "optim",
+    "checkpoint",
+    "engines",
+  ],
+  api: [
+    "core",
+    "graph",
+    "initializers",
+    "data",
+    "ops",
+    "passes",
+    "autodiff",
+    "variables",
+    "layers",
+    "optim",
+    "checkpoint",
+    "engines",
+    "job",
+  ],
   cli: ["core", "checkpoint", "api", "index.ts"],
   "index.ts": ["core", "graph", "initializers", "ops", "variables", "layers", "job", "api"],
 };
 // Packages that carry native code: loaded by their engine only.
-const nativeOwners: Readonly<Record<string, string>> = { "onnxruntime-node": "engines/onnx/session", koffi: "engines/onnx/session", "@tensorflow/tfjs-node": "engines/tensorflow" };
+const nativeOwners: Readonly<Record<string, string>> = {
+  "onnxruntime-node": "engines/onnx/session",
+  koffi: "engines/onnx/session",
+  "@tensorflow/tfjs-node": "engines/tensorflow",
+};
 
 function* sources(folder: string): Generator<string> {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
@@ -34,7 +65,8 @@ function* sources(folder: string): Generator<string> {
   }
 }
 
-const importsOf = (text: string): string[] => [...text.matchAll(/(?:from|import\(|import)\s*"([^"]+)"/g)].map((match) => match[1]!);
+const importsOf = (text: string): string[] =>
+  [...text.matchAll(/(?:from|import\(|import)\s*"([^"]+)"/g)].map((match) => match[1]!);
 const folderOf = (path: string): string => relative(root, path).split(/[\\/]/)[0]!;
 
 test("no import points up", () => {
@@ -45,13 +77,16 @@ test("no import points up", () => {
       if (specifier.startsWith(".")) {
         const target = resolve(dirname(file), specifier);
         const to = folderOf(target.replace(/\.js$/, ".ts"));
-        if (to !== from && !(allowed[from] ?? []).includes(to)) wrong.push(`${relative(root, file)} -> ${relative(root, target)}`);
+        if (to !== from && !(allowed[from] ?? []).includes(to))
+          wrong.push(`${relative(root, file)} -> ${relative(root, target)}`);
         const [, engine] = /^engines[\\/](\w+)[\\/]/.exec(relative(root, file)) ?? [];
         const [, other] = /^engines[\\/](\w+)[\\/]/.exec(relative(root, target)) ?? [];
-        if (engine !== undefined && other !== undefined && engine !== other) wrong.push(`${relative(root, file)} -> ${relative(root, target)} (another engine)`);
+        if (engine !== undefined && other !== undefined && engine !== other)
+          wrong.push(`${relative(root, file)} -> ${relative(root, target)} (another engine)`);
       } else {
         const owner = nativeOwners[specifier];
-        if (owner !== undefined && !relative(root, file).replaceAll("\\", "/").startsWith(owner)) wrong.push(`${relative(root, file)} -> ${specifier}`);
+        if (owner !== undefined && !relative(root, file).replaceAll("\\", "/").startsWith(owner))
+          wrong.push(`${relative(root, file)} -> ${specifier}`);
       }
     }
   }

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
 import * as flow from "onestep";
 import { tp } from "onestep";
+import { expect, test } from "vitest";
 
 // The ten-second proof that all is wired: a model learns, is saved, and predicts the same from the saved files.
 test("train, save, load, predict", async () => {
@@ -15,12 +15,20 @@ test("train, save, load, predict", async () => {
     return flow.layers.dense(hidden, 2, { kernelInitializer, name: "out" });
   };
   const declare = () => ({
-    train: flow.globalFunction({ type: "train", name: "train", returns: tp.Numpy }, [tp.Numpy.Placeholder([32, 2]), tp.Numpy.Placeholder([32], { dtype: flow.int32 })], (x, l) => {
-      const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(l, model(x));
-      new flow.optimizer.Adam(new flow.optimizer.PiecewiseConstantScheduler([], [0.02]), { doBiasCorrection: true }).minimize(loss);
-      return loss;
-    }),
-    predict: flow.globalFunction({ name: "predict", returns: tp.Numpy }, [tp.Numpy.Placeholder([32, 2])], (x) => flow.nn.softmax(model(x))),
+    train: flow.globalFunction(
+      { type: "train", name: "train", returns: tp.Numpy },
+      [tp.Numpy.Placeholder([32, 2]), tp.Numpy.Placeholder([32], { dtype: flow.int32 })],
+      (x, l) => {
+        const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(l, model(x));
+        new flow.optimizer.Adam(new flow.optimizer.PiecewiseConstantScheduler([], [0.02]), {
+          doBiasCorrection: true,
+        }).minimize(loss);
+        return loss;
+      },
+    ),
+    predict: flow.globalFunction({ name: "predict", returns: tp.Numpy }, [tp.Numpy.Placeholder([32, 2])], (x) =>
+      flow.nn.softmax(model(x)),
+    ),
   });
 
   flow.config.seed(7);

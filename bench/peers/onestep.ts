@@ -1,13 +1,14 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as flow from "onestep";
 import { tp } from "onestep";
 import { batchOf, weightsOf } from "../cases.js";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { serve } from "./serve.js";
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
 
 await serve({
   version,
@@ -19,9 +20,18 @@ await serve({
       { type: "train", name: "train_job", returns: tp.Numpy },
       [tp.Numpy.Placeholder([batch, widths[0]!]), tp.Numpy.Placeholder([batch], { dtype: flow.int32 })],
       (images, labels) => {
-        const logits = widths.slice(1).reduce((x, out, layer) => flow.layers.dense(x, out, { name: `dense${layer + 1}`, ...(layer < widths.length - 2 ? { activation: flow.nn.relu } : {}) }), images);
+        const logits = widths.slice(1).reduce(
+          (x, out, layer) =>
+            flow.layers.dense(x, out, {
+              name: `dense${layer + 1}`,
+              ...(layer < widths.length - 2 ? { activation: flow.nn.relu } : {}),
+            }),
+          images,
+        );
         const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(labels, logits);
-        new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [learningRate]), { momentum: 0 }).minimize(loss);
+        new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [learningRate]), {
+          momentum: 0,
+        }).minimize(loss);
         return loss;
       },
     );

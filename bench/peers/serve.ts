@@ -14,7 +14,12 @@ export async function serve(peer: Peer): Promise<void> {
   const answer = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
   let step: (() => Promise<number>) | undefined;
   for await (const line of createInterface({ input: process.stdin })) {
-    const { cmd, case: name, threads, n } = JSON.parse(line) as { cmd: string; case: string; threads: number; n: number };
+    const {
+      cmd,
+      case: name,
+      threads,
+      n,
+    } = JSON.parse(line) as { cmd: string; case: string; threads: number; n: number };
     if (cmd === "close") process.exit(0);
     try {
       if (cmd === "open") {

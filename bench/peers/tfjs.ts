@@ -15,7 +15,9 @@ await serve({
   version: `4.22.0 ${backend}`,
   async open(benchCase, threads) {
     if (wasm !== undefined) {
-      wasm.setWasmPaths(`${dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json"))}${sep}wasm-out${sep}`);
+      wasm.setWasmPaths(
+        `${dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json"))}${sep}wasm-out${sep}`,
+      );
       wasm.setThreadsCount(threads);
     }
     tf.env().set("PROD", true); // silences its advertisement

@@ -21,6 +21,8 @@ export class Progress {
     const left = ((this.steps - done) * seconds) / done;
     const text = `step ${String(done).padStart(String(this.steps).length)}/${this.steps}  loss ${loss.toFixed(4)}  ${Math.round(rate).toLocaleString("en-US")} images/s  ${left.toFixed(0)} s left`;
     const title = this.#color ? `\u001b[36m${this.title}\u001b[0m` : this.title;
-    process.stderr.write(this.#terminal ? `\r\u001b[2K${title}  ${text}${done === this.steps ? "\n" : ""}` : `${title}  ${text}\n`);
+    process.stderr.write(
+      this.#terminal ? `\r\u001b[2K${title}  ${text}${done === this.steps ? "\n" : ""}` : `${title}  ${text}\n`,
+    );
   }
 }

@@ -1,2 +1,2 @@
 export { Batches } from "../data/batch.js";
-export { loadMnist, type LoadMnistOptions } from "../data/mnist.js";
+export { type LoadMnistOptions, loadMnist } from "../data/mnist.js";

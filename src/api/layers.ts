@@ -1,1 +1,1 @@
-export { type Activation, dense, type DenseOptions } from "../layers/dense.js";
+export { type Activation, type DenseOptions, dense } from "../layers/dense.js";

@@ -33,12 +33,20 @@ export function gradients(ys: readonly Blob[], xs: readonly Blob[], seeds?: read
     if (op === undefined) throw bug(`gradients met '${node.op}'`);
     if (op.grad === "stop") continue;
     if (op.grad === undefined) throw missingGradient(node, nodes, xs, ys, reached);
-    const parts = op.grad({ inputs: node.inputs, outputs: node.outputs, attrs: node.attrs, y: node.outputs[0]!, dy: dys[0]!, dys });
+    const parts = op.grad({
+      inputs: node.inputs,
+      outputs: node.outputs,
+      attrs: node.attrs,
+      y: node.outputs[0]!,
+      dy: dys[0]!,
+      dys,
+    });
     for (const [i, input] of node.inputs.entries()) {
       const part = parts[i];
       if (part === undefined) throw bug(`gradient of ${node.op} has no entry for input ${i}`);
       if (part === null || !inputs[i]) continue;
-      if (part.dtype !== input.dtype) throw bug(`gradient of ${node.op} for input ${i} is ${textOf(part)}, the input is ${textOf(input)}`);
+      if (part.dtype !== input.dtype)
+        throw bug(`gradient of ${node.op} for input ${i} is ${textOf(part)}, the input is ${textOf(input)}`);
       accumulate(input, sumTo(part, input.shape, `gradient of ${node.op} for input ${i}`));
     }
   }
@@ -60,14 +68,25 @@ function sumTo(dy: Blob, shape: Shape, where: string): Blob {
   const lead = dy.shape.length - shape.length;
   const axes = dy.shape.flatMap((d, axis) => (axis < lead || (shape[axis - lead] === 1 && d !== 1) ? [axis] : []));
   const summed = axes.length > 0 ? reduceSum(dy, { axis: axes, keepdims: true }) : dy;
-  if (lead < 0 || !sameShape(summed.shape.slice(lead), shape)) throw bug(`${where} is ${textOf(dy)}, the input has shape [${shape.join(",")}]`);
+  if (lead < 0 || !sameShape(summed.shape.slice(lead), shape))
+    throw bug(`${where} is ${textOf(dy)}, the input has shape [${shape.join(",")}]`);
   return reshape(summed, shape);
 }
 
-function missingGradient(node: Node, nodes: readonly Node[], xs: readonly Blob[], ys: readonly Blob[], reached: ReadonlySet<Blob>): FlowError {
+function missingGradient(
+  node: Node,
+  nodes: readonly Node[],
+  xs: readonly Blob[],
+  ys: readonly Blob[],
+  reached: ReadonlySet<Blob>,
+): FlowError {
   const label = (n: Node): string => `${n.op}${n.name === undefined ? "" : ` '${n.name}'`}`;
   const path = [label(node)];
-  for (let at: Blob | undefined = node.inputs.find((input) => reached.has(input)); at !== undefined; at = at.node.inputs.find((input) => reached.has(input))) {
+  for (
+    let at: Blob | undefined = node.inputs.find((input) => reached.has(input));
+    at !== undefined;
+    at = at.node.inputs.find((input) => reached.has(input))
+  ) {
     path.unshift(label(at.node));
     if (xs.includes(at)) break;
   }
@@ -75,13 +94,18 @@ function missingGradient(node: Node, nodes: readonly Node[], xs: readonly Blob[]
   const seen = new Set([node]);
   for (let at: Node | undefined = node; at !== undefined && !targets.has(at); ) {
     const outputs: readonly Blob[] = at.outputs;
-    at = nodes.find((n) => !seen.has(n) && n.inputs.some((input) => outputs.includes(input)) && leadsTo(n, targets, nodes));
+    at = nodes.find(
+      (n) => !seen.has(n) && n.inputs.some((input) => outputs.includes(input)) && leadsTo(n, targets, nodes),
+    );
     if (at !== undefined) {
       seen.add(at);
       path.push(label(at));
     }
   }
-  return new FlowError("E_GRADIENT", `gradients: op ${label(node)} has no gradient and lies on the path ${path.join(" -> ")}; use another op there, or keep trainable variables out of its input`);
+  return new FlowError(
+    "E_GRADIENT",
+    `gradients: op ${label(node)} has no gradient and lies on the path ${path.join(" -> ")}; use another op there, or keep trainable variables out of its input`,
+  );
 }
 
 function leadsTo(node: Node, targets: ReadonlySet<Node>, nodes: readonly Node[]): boolean {

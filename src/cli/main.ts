@@ -4,10 +4,14 @@ import { Command } from "commander";
 import { FlowError } from "../core/errors.js";
 import { inspect } from "./inspect.js";
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
 
 const program = new Command("onestep")
-  .description("Train neural networks in Node.js. The library is imported (import * as flow from \"onestep\"); this command looks at its files.")
+  .description(
+    'Train neural networks in Node.js. The library is imported (import * as flow from "onestep"); this command looks at its files.',
+  )
   .version(version);
 
 program

@@ -16,7 +16,10 @@ export type DataOf<D extends DType> = D extends "float32" | "float16"
 
 export type Data = DataOf<DType>;
 
-type ArrayClass = { new (buffer: ArrayBuffer, byteOffset?: number, length?: number): Data; readonly BYTES_PER_ELEMENT: number };
+type ArrayClass = {
+  new (buffer: ArrayBuffer, byteOffset?: number, length?: number): Data;
+  readonly BYTES_PER_ELEMENT: number;
+};
 
 const arrays: Record<DType, ArrayClass> = {
   float32: Float32Array,

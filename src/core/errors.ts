@@ -95,7 +95,9 @@ export function callSite(): string {
   for (const line of stack.split("\n").slice(1)) {
     const site = /\(?((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*:\d+:\d+)\)?$/.exec(line)?.[1];
     if (site === undefined || site.includes("node:internal")) continue;
-    const href = site.startsWith("file:") ? site : `file://${site.startsWith("/") ? "" : "/"}${site.replaceAll("\\", "/")}`;
+    const href = site.startsWith("file:")
+      ? site
+      : `file://${site.startsWith("/") ? "" : "/"}${site.replaceAll("\\", "/")}`;
     if (!href.startsWith(packageRoot)) return decodeURI(href.slice("file://".length));
   }
   return "an unknown place";

@@ -30,7 +30,10 @@ export class NdArray<D extends DType = DType> implements Tensor<D> {
   readonly data: DataOf<D>;
   constructor(data: DataOf<D>, shape: Shape, dtype?: D) {
     if (data.length !== sizeOf(shape)) {
-      throw new FlowError("E_SHAPE", `NdArray: ${data.length} elements do not fill the shape [${shape.join(",")}], which has ${sizeOf(shape)}`);
+      throw new FlowError(
+        "E_SHAPE",
+        `NdArray: ${data.length} elements do not fill the shape [${shape.join(",")}], which has ${sizeOf(shape)}`,
+      );
     }
     this.dtype = dtype ?? (dtypeOf(data) as D);
     this.shape = Object.freeze([...shape]);
@@ -73,7 +76,10 @@ export class NdArray<D extends DType = DType> implements Tensor<D> {
   /** The one element of a one-element array; an error for any other. */
   item(): number {
     if (this.data.length !== 1) {
-      throw new FlowError("E_SHAPE", `item: ${typeText(this.dtype, this.shape)} has ${this.data.length} elements, expected 1; use toArray()`);
+      throw new FlowError(
+        "E_SHAPE",
+        `item: ${typeText(this.dtype, this.shape)} has ${this.data.length} elements, expected 1; use toArray()`,
+      );
     }
     return toNumber(this.data[0]!);
   }
@@ -90,12 +96,14 @@ export class NdArray<D extends DType = DType> implements Tensor<D> {
     if (axis === undefined) return along(0, 1, this.data.length);
     const rank = this.shape.length;
     const at = axis < 0 ? axis + rank : axis;
-    if (!Number.isInteger(at) || at < 0 || at >= rank) throw new FlowError("E_ARGUMENT", `argmax: axis ${axis} is outside [-${rank}, ${rank - 1}]`);
+    if (!Number.isInteger(at) || at < 0 || at >= rank)
+      throw new FlowError("E_ARGUMENT", `argmax: axis ${axis} is outside [-${rank}, ${rank - 1}]`);
     const count = this.shape[at]!;
     const inner = sizeOf(this.shape.slice(at + 1));
     const outer = sizeOf(this.shape.slice(0, at));
     const result = allocate("int32", outer * inner);
-    for (let o = 0; o < outer; o++) for (let i = 0; i < inner; i++) result[o * inner + i] = along(o * count * inner + i, inner, count);
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) result[o * inner + i] = along(o * count * inner + i, inner, count);
     const shape = this.shape.filter((_, a) => a !== at);
     return new NdArray(result, shape.length === 0 ? [1] : shape, "int32");
   }
@@ -105,7 +113,8 @@ export class NdArray<D extends DType = DType> implements Tensor<D> {
     const build = (axis: number, start: number, size: number): NestedArray => {
       const count = this.shape[axis]!;
       const step = size / Math.max(count, 1);
-      if (axis === this.shape.length - 1) return Array.from(this.data.subarray(start, start + count) as Float32Array, toNumber);
+      if (axis === this.shape.length - 1)
+        return Array.from(this.data.subarray(start, start + count) as Float32Array, toNumber);
       return Array.from({ length: count }, (_, i) => build(axis + 1, start + i * step, step));
     };
     return build(0, 0, this.data.length);
@@ -118,13 +127,18 @@ export class NdArray<D extends DType = DType> implements Tensor<D> {
     const from = clamp(begin);
     const to = Math.max(from, clamp(end));
     const step = count === 0 ? 0 : this.data.length / count;
-    return new NdArray(this.data.subarray(from * step, to * step) as DataOf<D>, [to - from, ...this.shape.slice(1)], this.dtype);
+    return new NdArray(
+      this.data.subarray(from * step, to * step) as DataOf<D>,
+      [to - from, ...this.shape.slice(1)],
+      this.dtype,
+    );
   }
 
   /** Row `index` of axis 0 as a view without that axis (`[1]` for an element). */
   at(index: number): NdArray<D> {
     const row = this.slice(index, index === -1 ? this.length : index + 1);
-    if (row.length !== 1) throw new FlowError("E_ARGUMENT", `at: row ${index} is outside [-${this.length}, ${this.length - 1}]`);
+    if (row.length !== 1)
+      throw new FlowError("E_ARGUMENT", `at: row ${index} is outside [-${this.length}, ${this.length - 1}]`);
     return new NdArray(row.data, this.shape.length > 1 ? this.shape.slice(1) : [1], this.dtype);
   }
 
@@ -146,7 +160,10 @@ export class NdArray<D extends DType = DType> implements Tensor<D> {
 
 function safeNumber(value: bigint): number {
   if (value > 9007199254740991n || value < -9007199254740991n) {
-    throw new FlowError("E_DTYPE", `int64 value ${value} is beyond 2^53 - 1 and has no exact number; read .data instead`);
+    throw new FlowError(
+      "E_DTYPE",
+      `int64 value ${value} is beyond 2^53 - 1 and has no exact number; read .data instead`,
+    );
   }
   return Number(value);
 }
@@ -160,30 +177,52 @@ export function copyInto(where: string, value: unknown, target: Tensor): void {
   const { dtype, shape } = target;
   const expected = typeText(dtype, shape);
   if (value instanceof NdArray) {
-    if (!sameShape(value.shape, shape)) throw new FlowError("E_SHAPE", `${where}: got ${typeText(value.dtype, value.shape)}, expected ${expected}${sizeOf(value.shape) === sizeOf(shape) ? "; reshape it" : ""}`);
+    if (!sameShape(value.shape, shape))
+      throw new FlowError(
+        "E_SHAPE",
+        `${where}: got ${typeText(value.dtype, value.shape)}, expected ${expected}${sizeOf(value.shape) === sizeOf(shape) ? "; reshape it" : ""}`,
+      );
     copyData(where, value.data, value.dtype, target, expected);
   } else if (ArrayBuffer.isView(value)) {
     const got = dtypeOf(value);
-    if (got === undefined) throw new FlowError("E_DTYPE", `${where}: got a ${value.constructor.name}, expected ${expected} as ${arrayOf(dtype).name ?? "a typed array"}`);
+    if (got === undefined)
+      throw new FlowError(
+        "E_DTYPE",
+        `${where}: got a ${value.constructor.name}, expected ${expected} as ${arrayOf(dtype).name ?? "a typed array"}`,
+      );
     const data = value as unknown as Data;
-    if (data.length !== sizeOf(shape)) throw new FlowError("E_SHAPE", `${where}: got ${data.length} elements, expected ${expected}, which has ${sizeOf(shape)}`);
+    if (data.length !== sizeOf(shape))
+      throw new FlowError(
+        "E_SHAPE",
+        `${where}: got ${data.length} elements, expected ${expected}, which has ${sizeOf(shape)}`,
+      );
     copyData(where, data, got, target, expected);
   } else if (Array.isArray(value)) {
     copyNested(where, value as NestedArray, target, expected);
   } else {
     const got = value === null ? "null" : typeof value;
-    throw new FlowError("E_ARGUMENT", `${where}: got ${got}, expected ${expected} as an NdArray, a typed array or nested number arrays`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: got ${got}, expected ${expected} as an NdArray, a typed array or nested number arrays`,
+    );
   }
 }
 
 function copyData(where: string, data: Data, got: DType, target: Tensor, expected: string): void {
   if (got !== target.dtype && !(target.dtype === "float16" && got === "float32")) {
-    throw new FlowError("E_DTYPE", `${where}: got ${got}, expected ${expected}; convert it first (values are never cast silently)`);
+    throw new FlowError(
+      "E_DTYPE",
+      `${where}: got ${got}, expected ${expected}; convert it first (values are never cast silently)`,
+    );
   }
   (target.data as Float32Array).set(data as Float32Array);
 }
 
-const integerRange: Partial<Record<DType, readonly [number, number]>> = { int8: [-128, 127], uint8: [0, 255], int32: [-2147483648, 2147483647] };
+const integerRange: Partial<Record<DType, readonly [number, number]>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int32: [-2147483648, 2147483647],
+};
 
 function copyNested(where: string, value: NestedArray, target: Tensor, expected: string): void {
   const { data, dtype, shape } = target;
@@ -193,14 +232,22 @@ function copyNested(where: string, value: NestedArray, target: Tensor, expected:
     if (axis < shape.length) {
       if (!Array.isArray(part) || part.length !== shape[axis]) {
         const got = Array.isArray(part) ? `an array of ${part.length}` : String(part);
-        throw new FlowError("E_SHAPE", `${where}${path}: got ${got}, expected an array of ${shape[axis]} (${expected})`);
+        throw new FlowError(
+          "E_SHAPE",
+          `${where}${path}: got ${got}, expected an array of ${shape[axis]} (${expected})`,
+        );
       }
-      (part as NestedArray).forEach((entry, i) => fill(entry, axis + 1, `${path}[${i}]`));
+      for (const [i, entry] of (part as NestedArray).entries()) fill(entry, axis + 1, `${path}[${i}]`);
       return;
     }
-    if (typeof part !== "number" && typeof part !== "bigint") throw new FlowError("E_ARGUMENT", `${where}${path}: got ${Array.isArray(part) ? "an array" : typeof part}, expected a number (${expected})`);
+    if (typeof part !== "number" && typeof part !== "bigint")
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${where}${path}: got ${Array.isArray(part) ? "an array" : typeof part}, expected a number (${expected})`,
+      );
     if (dtype === "int64") {
-      if (typeof part === "number" && !Number.isSafeInteger(part)) throw new FlowError("E_DTYPE", `${where}${path}: ${part} is no exact integer, expected ${expected}`);
+      if (typeof part === "number" && !Number.isSafeInteger(part))
+        throw new FlowError("E_DTYPE", `${where}${path}: ${part} is no exact integer, expected ${expected}`);
       (data as BigInt64Array)[position++] = BigInt(part);
       return;
     }
@@ -227,10 +274,12 @@ export function bytesOf(tensor: Tensor): Uint8Array {
 /** A tensor from its little-endian bytes, which must have exactly the right number. */
 export function fromBytes<D extends DType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D> {
   const tensor = zeros(dtype, shape);
-  if (bytes.byteLength !== tensor.data.length * byteSize(dtype)) throw bug(`fromBytes: ${bytes.byteLength} bytes for ${typeText(dtype, shape)}`);
+  if (bytes.byteLength !== tensor.data.length * byteSize(dtype))
+    throw bug(`fromBytes: ${bytes.byteLength} bytes for ${typeText(dtype, shape)}`);
   if (dtype === "float16") {
     const half = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (let i = 0; i < tensor.data.length; i++) (tensor.data as Float32Array)[i] = fromHalf(half.getUint16(2 * i, true));
+    for (let i = 0; i < tensor.data.length; i++)
+      (tensor.data as Float32Array)[i] = fromHalf(half.getUint16(2 * i, true));
   } else new Uint8Array(tensor.data.buffer).set(bytes);
   return tensor;
 }

@@ -26,23 +26,34 @@ export class Batches<D extends DType> implements Iterable<NdArray<D>> {
     this.length = rows / size;
     // biome-ignore lint/correctness/noConstructorReturn: a proxy is how a class gets numeric indices
     return new Proxy(this, {
-      get: (target, key) => (typeof key === "string" && /^\d+$/.test(key) ? target.#view(Number(key)) : bound(target, Reflect.get(target, key, target))),
-      has: (target, key) => (typeof key === "string" && /^\d+$/.test(key) ? Number(key) < target.length : Reflect.has(target, key)),
+      get: (target, key) =>
+        typeof key === "string" && /^\d+$/.test(key)
+          ? target.#view(Number(key))
+          : bound(target, Reflect.get(target, key, target)),
+      has: (target, key) =>
+        typeof key === "string" && /^\d+$/.test(key) ? Number(key) < target.length : Reflect.has(target, key),
     });
   }
 
   /** The batch of this index, negative from the end; an error outside. */
   at(index: number): NdArray<D> {
     const found = this.#view(index < 0 ? index + this.length : index);
-    if (found === undefined) throw new FlowError("E_ARGUMENT", `batches: index ${index} is outside [-${this.length}, ${this.length - 1}]`);
+    if (found === undefined)
+      throw new FlowError("E_ARGUMENT", `batches: index ${index} is outside [-${this.length}, ${this.length - 1}]`);
     return found;
   }
 
   /** Batches [begin, end) as batches of their own, sharing the data. */
   slice(begin = 0, end = this.length): Batches<D> {
     const step = this.size * sizeOf(this.row);
-    const clamp = (index: number): number => Math.min(this.length, Math.max(0, index < 0 ? index + this.length : index));
-    return new Batches(this.data.subarray(clamp(begin) * step, Math.max(clamp(begin), clamp(end)) * step) as DataOf<D>, this.row, this.size, this.dtype);
+    const clamp = (index: number): number =>
+      Math.min(this.length, Math.max(0, index < 0 ? index + this.length : index));
+    return new Batches(
+      this.data.subarray(clamp(begin) * step, Math.max(clamp(begin), clamp(end)) * step) as DataOf<D>,
+      this.row,
+      this.size,
+      this.dtype,
+    );
   }
 
   /** Index and batch, in order. */
@@ -57,7 +68,11 @@ export class Batches<D extends DType> implements Iterable<NdArray<D>> {
   #view(index: number): NdArray<D> | undefined {
     if (!Number.isInteger(index) || index < 0 || index >= this.length) return undefined;
     const step = this.size * sizeOf(this.row);
-    return new NdArray(this.data.subarray(index * step, (index + 1) * step) as DataOf<D>, [this.size, ...this.row], this.dtype);
+    return new NdArray(
+      this.data.subarray(index * step, (index + 1) * step) as DataOf<D>,
+      [this.size, ...this.row],
+      this.dtype,
+    );
   }
 }
 

@@ -10,14 +10,16 @@ const silence = 60_000;
  */
 export async function download(url: string, file: string, sha256: string | null, advice: string): Promise<void> {
   const partial = `${file}.${process.pid}.part`;
-  const fail = (what: string, cause?: unknown): FlowError => new FlowError("E_DATA", `cannot download ${url}: ${what}; ${advice}`, { cause });
+  const fail = (what: string, cause?: unknown): FlowError =>
+    new FlowError("E_DATA", `cannot download ${url}: ${what}; ${advice}`, { cause });
   const abort = new AbortController();
   let timer = setTimeout(() => abort.abort(), silence);
   try {
     const response = await fetch(url, { signal: abort.signal }).catch((cause: unknown) => {
       throw fail(abort.signal.aborted ? "no answer for 60 s" : reason(cause), cause);
     });
-    if (!response.ok || response.body === null) throw fail(`the server answers ${response.status} ${response.statusText}`);
+    if (!response.ok || response.body === null)
+      throw fail(`the server answers ${response.status} ${response.statusText}`);
     const total = Number(response.headers.get("content-length") ?? 0);
     const hash = createHash("sha256");
     const output = await open(partial, "w");
@@ -32,7 +34,10 @@ export async function download(url: string, file: string, sha256: string | null,
         progress((received += chunk.byteLength));
       }
     } catch (cause) {
-      throw fail(abort.signal.aborted ? "nothing came for 60 s" : `it broke off after ${received} bytes (${reason(cause)})`, cause);
+      throw fail(
+        abort.signal.aborted ? "nothing came for 60 s" : `it broke off after ${received} bytes (${reason(cause)})`,
+        cause,
+      );
     } finally {
       await output.close();
       progress(received, true);

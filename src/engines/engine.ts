@@ -48,6 +48,10 @@ export interface Engine {
 /** E_LABEL where the value of a hidden check lies outside its range. */
 export function assertCheck({ low, high, what }: Check, { data }: Tensor): void {
   for (const value of data) {
-    if (Number(value) < low || Number(value) > high) throw new FlowError("E_LABEL", `${what} ${value} is outside [${low}, ${high}]; the step was not made and no variable changed`);
+    if (Number(value) < low || Number(value) > high)
+      throw new FlowError(
+        "E_LABEL",
+        `${what} ${value} is outside [${low}, ${high}]; the step was not made and no variable changed`,
+      );
   }
 }

@@ -101,7 +101,10 @@ export class Blob implements BlobType {
   /** A blob has no value while its job is traced, so `if (blob > 0)` and arithmetic with `+` are errors. */
   [Symbol.toPrimitive](hint: string): string {
     if (hint === "string") return `${this.opName}:${typeText(this.dtype, this.shape)}`;
-    throw new FlowError("E_ARGUMENT", `blob '${this.opName}': a ${typeText(this.dtype, this.shape)} has no value while the job is traced; use its methods (x.add(y), x.less(y)) or flow.math instead of operators`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `blob '${this.opName}': a ${typeText(this.dtype, this.shape)} has no value while the job is traced; use its methods (x.add(y), x.less(y)) or flow.math instead of operators`,
+    );
   }
 }
 

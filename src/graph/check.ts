@@ -14,7 +14,8 @@ export function check(graph: Graph, after: string, find: (op: string) => Shaped<
   for (const node of graph.nodes) {
     for (const input of node.inputs) known(input, node.op);
     if (node.op === "variable") {
-      if (variables.has(String(node.attrs.name))) throw bug(`after ${after}: variable '${String(node.attrs.name)}' appears twice`);
+      if (variables.has(String(node.attrs.name)))
+        throw bug(`after ${after}: variable '${String(node.attrs.name)}' appears twice`);
       variables.set(String(node.attrs.name), node.outputs[0]!);
     } else if (node.op !== "placeholder") {
       const op = find(node.op);
@@ -23,7 +24,9 @@ export function check(graph: Graph, after: string, find: (op: string) => Shaped<
       for (const [i, type] of inferred.entries()) {
         const got = node.outputs[i];
         if (got === undefined || got.dtype !== type.dtype || !sameShape(got.shape, type.shape)) {
-          throw bug(`after ${after}: output ${i} of ${node.op} is ${String(got)}, its rule gives ${typeText(type.dtype, type.shape)}`);
+          throw bug(
+            `after ${after}: output ${i} of ${node.op} is ${String(got)}, its rule gives ${typeText(type.dtype, type.shape)}`,
+          );
         }
       }
     }

@@ -23,7 +23,8 @@ export function rewrite(graph: Graph, context: TraceContext, rule: Rule): Rewrit
     for (const node of graph.nodes) {
       const inputs = node.inputs.map(map);
       const keep = (): readonly Blob[] => {
-        if (!inputs.every((input, i) => input === node.inputs[i])) return builder.append(node.op, inputs, node.attrs, node.outputs, node.name);
+        if (!inputs.every((input, i) => input === node.inputs[i]))
+          return builder.append(node.op, inputs, node.attrs, node.outputs, node.name);
         builder.nodes.push(node);
         return node.outputs;
       };

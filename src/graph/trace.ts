@@ -50,7 +50,10 @@ export class GraphBuilder {
   /** Reserves `name` among the ops of this job. */
   claim(name: string, where: string): void {
     if (this.#names.has(name)) {
-      throw new FlowError("E_DUPLICATE", `${where}: an op named '${name}' already exists in job '${this.job}'; give each op its own name`);
+      throw new FlowError(
+        "E_DUPLICATE",
+        `${where}: an op named '${name}' already exists in job '${this.job}'; give each op its own name`,
+      );
     }
     this.#names.add(name);
   }
@@ -66,7 +69,13 @@ export class GraphBuilder {
   }
 
   /** Appends a node and returns its outputs. */
-  append(op: string, inputs: readonly Blob[], attrs: Attrs, types: readonly BlobType[], name: string | undefined): readonly Blob[] {
+  append(
+    op: string,
+    inputs: readonly Blob[],
+    attrs: Attrs,
+    types: readonly BlobType[],
+    name: string | undefined,
+  ): readonly Blob[] {
     for (const type of types) {
       if (type.shape.length === 0) throw bug(`${op} inferred a rank-0 shape`);
     }
@@ -122,17 +131,28 @@ export function activeBuilder(): GraphBuilder | undefined {
 /** The builder in use; E_OUTSIDE_JOB outside a job. `what` begins the message. */
 export function currentBuilder(what: string): GraphBuilder {
   if (current === undefined) {
-    throw new FlowError("E_OUTSIDE_JOB", `${what}: called outside a job function; models are built inside the function given to flow.globalFunction, which runs once, at the first job or CheckPoint call`);
+    throw new FlowError(
+      "E_OUTSIDE_JOB",
+      `${what}: called outside a job function; models are built inside the function given to flow.globalFunction, which runs once, at the first job or CheckPoint call`,
+    );
   }
   return current;
 }
 
 /** Appends a multi-output op to the current graph. */
-export function emitAll<A extends Attrs>(op: Shaped<A>, inputs: readonly Blob[], attrs: A, name?: string): readonly Blob[] {
+export function emitAll<A extends Attrs>(
+  op: Shaped<A>,
+  inputs: readonly Blob[],
+  attrs: A,
+  name?: string,
+): readonly Blob[] {
   const builder = currentBuilder(op.name);
   for (const [i, input] of inputs.entries()) {
     if (!(input instanceof Blob)) {
-      throw new FlowError("E_ARGUMENT", `${op.name}: input ${i} is ${input === null ? "null" : typeof input}, expected a Blob`);
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${op.name}: input ${i} is ${input === null ? "null" : typeof input}, expected a Blob`,
+      );
     }
   }
   const inferred = op.infer(inputs, attrs);
@@ -171,7 +191,10 @@ export function namespace<T>(name: string, fn: () => T): T {
 export function synchronous<T>(where: string, value: T): T {
   if (typeof (value as { then?: unknown } | null | undefined)?.then === "function") {
     (value as Promise<unknown>).then(undefined, () => undefined);
-    throw new FlowError("E_ASYNC_JOB", `${where}: the function returned a promise; tracing is synchronous, so it must not be async`);
+    throw new FlowError(
+      "E_ASYNC_JOB",
+      `${where}: the function returned a promise; tracing is synchronous, so it must not be async`,
+    );
   }
   return value;
 }

@@ -17,7 +17,11 @@ export interface InitializerDType {
 }
 
 function number(where: string, name: string, value: unknown): number {
-  if (typeof value !== "number" || Number.isNaN(value)) throw new FlowError("E_ARGUMENT", `${where}: ${name} is ${typeof value === "number" ? "NaN" : typeof value}, expected a number`);
+  if (typeof value !== "number" || Number.isNaN(value))
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: ${name} is ${typeof value === "number" ? "NaN" : typeof value}, expected a number`,
+    );
   return value;
 }
 
@@ -30,7 +34,8 @@ function positive(where: string, name: string, value: unknown): number {
 /** Every element `value`.  @flow constant_initializer */
 export function constantInitializer(value = 0, { dtype = "float32" }: InitializerDType = {}): Initializer {
   number("constantInitializer", "value", value);
-  if (!isFloat(dtype) && !Number.isInteger(value)) throw new FlowError("E_DTYPE", `constantInitializer: ${value} is no ${dtype}`);
+  if (!isFloat(dtype) && !Number.isInteger(value))
+    throw new FlowError("E_DTYPE", `constantInitializer: ${value} is no ${dtype}`);
   return Object.freeze({ kind: "constant", value, dtype });
 }
 
@@ -45,21 +50,38 @@ export function onesInitializer({ dtype = "float32" }: InitializerDType = {}): I
 }
 
 /** Uniform on [minval, maxval]; for an integer dtype, integers of that closed range.  @flow random_uniform_initializer */
-export function randomUniformInitializer(minval = 0, maxval = 1, { dtype = "float32" }: InitializerDType = {}): Initializer {
-  const [min, max] = [number("randomUniformInitializer", "minval", minval), number("randomUniformInitializer", "maxval", maxval)];
-  if (min > max) throw new FlowError("E_ARGUMENT", `randomUniformInitializer: minval ${min} is more than maxval ${max}`);
-  if (!isFloat(dtype) && !(Number.isInteger(min) && Number.isInteger(max))) throw new FlowError("E_DTYPE", `randomUniformInitializer: bounds ${min}, ${max} must be integers for ${dtype}`);
+export function randomUniformInitializer(
+  minval = 0,
+  maxval = 1,
+  { dtype = "float32" }: InitializerDType = {},
+): Initializer {
+  const [min, max] = [
+    number("randomUniformInitializer", "minval", minval),
+    number("randomUniformInitializer", "maxval", maxval),
+  ];
+  if (min > max)
+    throw new FlowError("E_ARGUMENT", `randomUniformInitializer: minval ${min} is more than maxval ${max}`);
+  if (!isFloat(dtype) && !(Number.isInteger(min) && Number.isInteger(max)))
+    throw new FlowError("E_DTYPE", `randomUniformInitializer: bounds ${min}, ${max} must be integers for ${dtype}`);
   return Object.freeze({ kind: "uniform", min, max, dtype });
 }
 
 /** Normal with this mean and standard deviation.  @flow random_normal_initializer */
 export function randomNormalInitializer(mean = 0, stddev = 1): Initializer {
-  return Object.freeze({ kind: "normal", mean: number("randomNormalInitializer", "mean", mean), stddev: positive("randomNormalInitializer", "stddev", stddev) });
+  return Object.freeze({
+    kind: "normal",
+    mean: number("randomNormalInitializer", "mean", mean),
+    stddev: positive("randomNormalInitializer", "stddev", stddev),
+  });
 }
 
 /** Normal, drawn again while |x - mean| >= 2 stddev (what is left has a standard deviation of about 0.88 stddev).  @flow truncated_normal_initializer */
 export function truncatedNormalInitializer(mean = 0, stddev = 1): Initializer {
-  return Object.freeze({ kind: "truncatedNormal", mean: number("truncatedNormalInitializer", "mean", mean), stddev: positive("truncatedNormalInitializer", "stddev", stddev) });
+  return Object.freeze({
+    kind: "truncatedNormal",
+    mean: number("truncatedNormalInitializer", "mean", mean),
+    stddev: positive("truncatedNormalInitializer", "stddev", stddev),
+  });
 }
 
 /** `truncatedNormalInitializer` with mean 0; the first argument is the standard deviation.  @flow truncated_normal */
@@ -68,7 +90,12 @@ export function truncatedNormal(stddev = 1): Initializer {
 }
 
 /** Draws a value: equal arguments give equal bytes, in every process. Long draws let the event loop turn. */
-export async function sample<D extends DType>(initializer: Initializer, stream: Stream, shape: Shape, dtype: D): Promise<Tensor<D>> {
+export async function sample<D extends DType>(
+  initializer: Initializer,
+  stream: Stream,
+  shape: Shape,
+  dtype: D,
+): Promise<Tensor<D>> {
   const tensor = zeros(dtype, shape);
   const draw = drawer(initializer, new Rng(stream), isFloat(dtype));
   const { length } = tensor.data;
@@ -106,6 +133,13 @@ function drawer(initializer: Initializer, rng: Rng, float: boolean): () => numbe
 /** E_DTYPE where an initializer cannot fill a variable of `dtype`: integers take integer constants and integer uniforms only. */
 export function checkInitializer(where: string, initializer: Initializer, dtype: DType): void {
   if (isFloat(dtype)) return;
-  const fits = initializer.kind === "constant" ? Number.isInteger(initializer.value) : initializer.kind === "uniform" && !isFloat(initializer.dtype);
-  if (!fits) throw new FlowError("E_DTYPE", `${where}: a ${initializer.kind} initializer of floats cannot fill a ${dtype} variable; use constantInitializer or randomUniformInitializer with { dtype: "${dtype}" }`);
+  const fits =
+    initializer.kind === "constant"
+      ? Number.isInteger(initializer.value)
+      : initializer.kind === "uniform" && !isFloat(initializer.dtype);
+  if (!fits)
+    throw new FlowError(
+      "E_DTYPE",
+      `${where}: a ${initializer.kind} initializer of floats cannot fill a ${dtype} variable; use constantInitializer or randomUniformInitializer with { dtype: "${dtype}" }`,
+    );
 }

@@ -1,4 +1,4 @@
-import { planLoad, missingLine } from "../checkpoint/read.js";
+import { missingLine, planLoad } from "../checkpoint/read.js";
 import { saveCheckpoint } from "../checkpoint/write.js";
 import { checkOptions, FlowError } from "../core/errors.js";
 import type { Tensor } from "../core/tensor.js";
@@ -44,7 +44,11 @@ export class CheckPoint {
     return session.enqueue("checkPoint.save", async () => {
       const variables = session.registry.all();
       const missing = variables.find(({ name }) => !session.isInitialized(name));
-      if (missing !== undefined) throw new FlowError("E_UNINITIALIZED", `checkPoint.save('${path}'): variable '${missing.name}' has no value; call init or load first. Nothing was written`);
+      if (missing !== undefined)
+        throw new FlowError(
+          "E_UNINITIALIZED",
+          `checkPoint.save('${path}'): variable '${missing.name}' has no value; call init or load first. Nothing was written`,
+        );
       await saveCheckpoint(path, variables, (name) => session.read(name), { seed: session.seed, calls: session.calls });
     });
   }
@@ -60,7 +64,8 @@ export class CheckPoint {
       const { values, missing, state, warnings } = await planLoad(path, session.registry.all());
       const initial = new Map<string, Tensor>();
       if (state !== undefined) session.resume(state.seed, state.calls);
-      for (const spec of session.registry.all()) if (!values.has(spec.name)) initial.set(spec.name, await session.initialValue(spec));
+      for (const spec of session.registry.all())
+        if (!values.has(spec.name)) initial.set(spec.name, await session.initialValue(spec));
       for (const [name, value] of [...values, ...initial]) await session.write(name, value);
       for (const warning of warnings) process.stderr.write(`${warning}\n`);
       for (const variable of missing) process.stdout.write(`${missingLine(path, variable)}\n`);
@@ -70,10 +75,15 @@ export class CheckPoint {
 }
 
 function outside(method: string): ReturnType<typeof defaultSession> {
-  if (activeBuilder() !== undefined) throw new FlowError("E_ARGUMENT", `checkPoint.${method}: called inside a job function; call it outside`);
+  if (activeBuilder() !== undefined)
+    throw new FlowError("E_ARGUMENT", `checkPoint.${method}: called inside a job function; call it outside`);
   return defaultSession();
 }
 
 function checkPath(method: string, path: unknown): void {
-  if (typeof path !== "string" || path === "") throw new FlowError("E_ARGUMENT", `checkPoint.${method}: the path is ${path === "" ? "empty" : typeof path}, expected a string`);
+  if (typeof path !== "string" || path === "")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `checkPoint.${method}: the path is ${path === "" ? "empty" : typeof path}, expected a string`,
+    );
 }

@@ -6,8 +6,8 @@ import { rewrite } from "../graph/rewrite.js";
 import { building, currentBuilder, type TraceContext } from "../graph/trace.js";
 import { findOp } from "../ops/index.js";
 import { applyOptimizer } from "../optim/apply.js";
-import { decompose } from "../passes/decompose.js";
 import { dce } from "../passes/dce.js";
+import { decompose } from "../passes/decompose.js";
 import { simplify } from "../passes/simplify.js";
 import { withVariables } from "../variables/registry.js";
 import { inspect } from "./debug.js";
@@ -25,13 +25,18 @@ export interface CompiledJob {
 }
 
 /** Trace to native graph: gradients, optimizer, passes, the engine's legal ops, host nodes split off. */
-export function compile({ builder, variables, objective, declaration: { name } }: TracedJob, engine: Engine): CompiledJob {
+export function compile(
+  { builder, variables, objective, declaration: { name } }: TracedJob,
+  engine: Engine,
+): CompiledJob {
   const { context } = builder;
   inspect(builder.finish(), name, "trace");
   const { graph: differentiable, map } = decompose(builder.finish(), context, (op) => op.grad === undefined);
   builder.adopt(differentiable);
   if (objective !== undefined) {
-    building(builder, () => withVariables(variables, () => applyOptimizer({ ...objective, losses: objective.losses.map(map) }, variables)));
+    building(builder, () =>
+      withVariables(variables, () => applyOptimizer({ ...objective, losses: objective.losses.map(map) }, variables)),
+    );
     inspect(builder.finish(), name, "gradients and optimizer");
   }
   const simple = simplify(dce(builder.finish()), context);
@@ -51,18 +56,26 @@ export function compile({ builder, variables, objective, declaration: { name } }
 /** Name of the placeholder that carries output `index` of a host node into the native graph. */
 export const hostFeed = (node: Node, index: number): string => `host ${node.name ?? node.op}:${index}`;
 
-function splitHost(graph: Graph, context: TraceContext): { readonly graph: Graph; readonly hostNodes: readonly Node[] } {
+function splitHost(
+  graph: Graph,
+  context: TraceContext,
+): { readonly graph: Graph; readonly hostNodes: readonly Node[] } {
   const isHost = (node: Node): boolean => findOp(node.op)?.kind === "host";
   const hostNodes = graph.nodes.filter(isHost);
   for (const node of hostNodes) {
     const native = node.inputs.find((input) => input.node.op !== "placeholder" && !isHost(input.node));
     if (native !== undefined) {
-      throw new FlowError("E_HOST", `job '${context.job}': host op ${node.op} '${node.name}' depends on '${native.opName}', which the engine computes; host ops run before it and may use arguments and other host ops only`);
+      throw new FlowError(
+        "E_HOST",
+        `job '${context.job}': host op ${node.op} '${node.name}' depends on '${native.opName}', which the engine computes; host ops run before it and may use arguments and other host ops only`,
+      );
     }
   }
   const native = rewrite(graph, context, (node) => {
     if (!isHost(node)) return undefined;
-    return node.outputs.map(({ dtype, shape }, i) => currentBuilder("host split").input("placeholder", { name: hostFeed(node, i), dtype, shape }));
+    return node.outputs.map(({ dtype, shape }, i) =>
+      currentBuilder("host split").input("placeholder", { name: hostFeed(node, i), dtype, shape }),
+    );
   });
   return { graph: dce(native.graph), hostNodes };
 }

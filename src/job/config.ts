@@ -22,5 +22,8 @@ export async function engineFor(settings: Settings): Promise<Engine> {
 export function checkEngine(name: string): string {
   if (Object.hasOwn(engines, name)) return name;
   const near = nearest(name, Object.keys(engines));
-  throw new FlowError("E_ENGINE", `engine '${name}' is unknown; ${near === undefined ? `known are ${Object.keys(engines).join(", ")}` : `did you mean '${near}'?`}`);
+  throw new FlowError(
+    "E_ENGINE",
+    `engine '${name}' is unknown; ${near === undefined ? `known are ${Object.keys(engines).join(", ")}` : `did you mean '${near}'?`}`,
+  );
 }

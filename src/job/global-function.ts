@@ -17,45 +17,94 @@ export interface JobOptions {
 /** A job: call it with one feed per placeholder. `jobName` is its name. */
 export type Job<F extends readonly unknown[], T> = ((...feeds: F) => T) & { readonly jobName: string };
 
-type JobFn<P extends readonly Placeholder[], T> = (...blobs: BlobArguments<P>) => T;
-
 /**
  * Makes a job of a function that builds a model. The function runs once, at the first job or CheckPoint call; each call of
  * the job then is one native step on copies of its feeds. With `returns` a call gives a promise of that form, without it a
  * JobResult of what the function returned. Calls run in the order they are made.
  * @flow global_function
  */
-export function globalFunction<const P extends readonly Placeholder[], const R extends Returns>(options: JobOptions & { readonly returns: R }, placeholders: P, fn: JobFn<P, BlobsOf<R>>): Job<Feeds<P>, Promise<ResultOf<R>>>;
-export function globalFunction<const R extends Returns>(options: JobOptions & { readonly returns: R }, fn: () => BlobsOf<R>): Job<[], Promise<ResultOf<R>>>;
-export function globalFunction<const P extends readonly Placeholder[], T extends Returnable>(options: JobOptions, placeholders: P, fn: JobFn<P, T>): Job<Feeds<P>, JobResult<ValueOf<T>>>;
-export function globalFunction<T extends Returnable>(options: JobOptions, fn: () => T): Job<[], JobResult<ValueOf<T>>>;
-export function globalFunction(options: JobOptions & { readonly returns?: Returns }, second: readonly Placeholder[] | (() => unknown), third?: (...blobs: never) => unknown): unknown {
+export function globalFunction<
+  const P extends readonly Placeholder[],
+  const R,
+  const T extends BlobsOf<R>,
+>(
+  options: JobOptions & { readonly returns: R },
+  placeholders: P,
+  fn: (...blobs: BlobArguments<P>) => T,
+): Job<Feeds<P>, Promise<ResultOf<R>>>;
+export function globalFunction<const R, const T extends BlobsOf<R>>(
+  options: JobOptions & { readonly returns: R },
+  fn: () => T,
+): Job<[], Promise<ResultOf<R>>>;
+export function globalFunction<const P extends readonly Placeholder[], const T>(
+  options: JobOptions,
+  placeholders: P,
+  fn: (...blobs: BlobArguments<P>) => T,
+): Job<Feeds<P>, JobResult<ValueOf<T>>>;
+export function globalFunction<const T>(
+  options: JobOptions,
+  fn: () => T,
+): Job<[], JobResult<ValueOf<T>>>;
+export function globalFunction(
+  options: JobOptions & { readonly returns?: Returns },
+  second: readonly Placeholder[] | (() => unknown),
+  third?: (...blobs: never) => unknown,
+): unknown {
   checkOptions("globalFunction", options, ["type", "name", "returns"]);
-  if (activeBuilder() !== undefined) throw new FlowError("E_ARGUMENT", "globalFunction: called inside a job function; declare jobs outside");
-  const [placeholders, fn]: [readonly Placeholder[], ((...blobs: never) => unknown) | undefined] = typeof second === "function" ? [[], second] : [second, third];
+  if (activeBuilder() !== undefined)
+    throw new FlowError("E_ARGUMENT", "globalFunction: called inside a job function; declare jobs outside");
+  const [placeholders, fn]: [readonly Placeholder[], ((...blobs: never) => unknown) | undefined] =
+    typeof second === "function" ? [[], second] : [second, third];
   const { type = "predict", returns, name = fn?.name } = options;
-  if (typeof fn !== "function" || !Array.isArray(placeholders)) throw new FlowError("E_ARGUMENT", "globalFunction: expected (options, placeholders, function) or (options, function)");
-  if (type !== "train" && type !== "predict") throw new FlowError("E_ARGUMENT", `globalFunction: type is '${String(type)}', expected "train" or "predict"`);
-  if (name === undefined || name === "") throw new FlowError("E_NAME", 'globalFunction: the job has no name; pass { name: "train_job" }');
-  if (!/^[A-Za-z0-9_.+-]{1,170}$/.test(name)) throw new FlowError("E_NAME", `globalFunction: job name '${name}' may hold letters, digits and _ . + - only, at most 170 (it names a directory of checkpoints)`);
+  if (typeof fn !== "function" || !Array.isArray(placeholders))
+    throw new FlowError(
+      "E_ARGUMENT",
+      "globalFunction: expected (options, placeholders, function) or (options, function)",
+    );
+  if (type !== "train" && type !== "predict")
+    throw new FlowError("E_ARGUMENT", `globalFunction: type is '${String(type)}', expected "train" or "predict"`);
+  if (name === undefined || name === "")
+    throw new FlowError("E_NAME", 'globalFunction: the job has no name; pass { name: "train_job" }');
+  if (!/^[A-Za-z0-9_.+-]{1,170}$/.test(name))
+    throw new FlowError(
+      "E_NAME",
+      `globalFunction: job name '${name}' may hold letters, digits and _ . + - only, at most 170 (it names a directory of checkpoints)`,
+    );
   for (const [i, p] of placeholders.entries()) {
-    if (p === null || typeof p !== "object" || !Array.isArray((p as Placeholder).shape)) throw new FlowError("E_ARGUMENT", `globalFunction: placeholder ${i} of job '${name}' is ${typeof p}, expected tp.Numpy.Placeholder(shape, { dtype })`);
+    if (p === null || typeof p !== "object" || !Array.isArray((p as Placeholder).shape))
+      throw new FlowError(
+        "E_ARGUMENT",
+        `globalFunction: placeholder ${i} of job '${name}' is ${typeof p}, expected tp.Numpy.Placeholder(shape, { dtype })`,
+      );
   }
-  const declaration: Declaration = { name, type, returns, placeholders, fn: fn as (...blobs: Blob[]) => unknown, site: callSite() };
+  const declaration: Declaration = {
+    name,
+    type,
+    returns,
+    placeholders,
+    fn: fn as (...blobs: Blob[]) => unknown,
+    site: callSite(),
+  };
   const session = defaultSession();
   session.declare(declaration);
   const job = (...args: unknown[]): Promise<unknown> => call(session, declaration, args, job);
   return Object.assign(job, { jobName: name });
 }
 
-function call(session: Session, { name, placeholders, returns }: Declaration, args: readonly unknown[], from: (...args: unknown[]) => unknown): Promise<unknown> {
+function call(
+  session: Session,
+  { name, placeholders, returns }: Declaration,
+  args: readonly unknown[],
+  from: (...args: unknown[]) => unknown,
+): Promise<unknown> {
   // The user's frames are gone when an awaited step fails; they are taken now and added to what it throws.
   const site: { stack?: string } = {};
   Error.captureStackTrace(site, from);
   const Result = returns === undefined ? JobResult : Promise;
   return new Result<unknown>((resolve, reject) => {
     const fail = (error: unknown): void => {
-      if (error instanceof FlowError) error.stack = `${error.stack?.split("\n    at ")[0]}${(site.stack ?? "").slice((site.stack ?? "").indexOf("\n"))}`;
+      if (error instanceof FlowError)
+        error.stack = `${error.stack?.split("\n    at ")[0]}${(site.stack ?? "").slice((site.stack ?? "").indexOf("\n"))}`;
       reject(error);
     };
     try {
@@ -68,8 +117,10 @@ function call(session: Session, { name, placeholders, returns }: Declaration, ar
 }
 
 function copyArguments(name: string, placeholders: readonly Placeholder[], args: readonly unknown[]): Tensor[] {
-  if (activeBuilder() !== undefined) throw new FlowError("E_ARGUMENT", `job '${name}': called inside a job function; use its model function instead`);
-  if (args.length !== placeholders.length) throw new FlowError("E_ARGUMENT", `job '${name}': got ${args.length} arguments, expected ${placeholders.length}`);
+  if (activeBuilder() !== undefined)
+    throw new FlowError("E_ARGUMENT", `job '${name}': called inside a job function; use its model function instead`);
+  if (args.length !== placeholders.length)
+    throw new FlowError("E_ARGUMENT", `job '${name}': got ${args.length} arguments, expected ${placeholders.length}`);
   return placeholders.map(({ dtype, shape }, i) => {
     const tensor = zeros(dtype, shape);
     copyInto(`job '${name}', argument ${i}`, args[i], tensor);

@@ -13,6 +13,9 @@ port.on("message", ({ id, op, attrs, path, seed, call }: HostRequest) => {
     } catch (error) {
       answer = { id, error };
     }
-    port.postMessage(answer, (answer.tensors ?? []).map((tensor) => tensor.data.buffer));
+    port.postMessage(
+      answer,
+      (answer.tensors ?? []).map((tensor) => tensor.data.buffer),
+    );
   })();
 });

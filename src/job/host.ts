@@ -27,12 +27,20 @@ export interface HostCall {
   readonly call: number;
 }
 
-const streamPath = (job: string, node: Node, call: number): readonly (string | number)[] => ["op", job, node.name ?? node.op, call];
+const streamPath = (job: string, node: Node, call: number): readonly (string | number)[] => [
+  "op",
+  job,
+  node.name ?? node.op,
+  call,
+];
 
 /** One thread that computes host ops without inputs; it never keeps an idle process alive. */
 class HostThread {
   readonly #worker = new Worker(new URL("./host-worker.js", import.meta.url));
-  readonly #waiting = new Map<number, { resolve: (tensors: readonly Tensor[]) => void; reject: (error: unknown) => void }>();
+  readonly #waiting = new Map<
+    number,
+    { resolve: (tensors: readonly Tensor[]) => void; reject: (error: unknown) => void }
+  >();
   #next = 0;
 
   constructor() {
@@ -101,15 +109,20 @@ export class HostRunner {
       const current = this.#ahead?.key === keyOf(call) ? this.#ahead : this.#draw(call);
       this.#ahead = this.#draw({ ...call, call: call.call + 1 });
       const results = await this.#thread.wait(Promise.all(current.answers));
-      for (const [n, node] of this.#sources.entries()) results[n]!.forEach((tensor, i) => feeds.set(hostFeed(node, i), tensor));
+      for (const [n, node] of this.#sources.entries())
+        for (const [i, tensor] of results[n]!.entries()) feeds.set(hostFeed(node, i), tensor);
     }
     for (const node of this.#others) {
       const inputs = node.inputs.map((input) => {
-        const name = input.node.op === "placeholder" ? String(input.node.attrs.name) : hostFeed(input.node, input.index);
+        const name =
+          input.node.op === "placeholder" ? String(input.node.attrs.name) : hostFeed(input.node, input.index);
         return feeds.get(name) ?? missing(name);
       });
-      const tensors = await findOp(node.op)!.host!(inputs, node.attrs, { stream: streamOf(call.seed, ...streamPath(this.job, node, call.call)), call: call.call });
-      tensors.forEach((tensor, i) => feeds.set(hostFeed(node, i), tensor));
+      const tensors = await findOp(node.op)!.host!(inputs, node.attrs, {
+        stream: streamOf(call.seed, ...streamPath(this.job, node, call.call)),
+        call: call.call,
+      });
+      for (const [i, tensor] of tensors.entries()) feeds.set(hostFeed(node, i), tensor);
     }
   }
 
@@ -118,7 +131,9 @@ export class HostRunner {
   }
 
   #draw({ seed, call }: HostCall): Draw {
-    const answers = this.#sources.map((node) => this.#thread!.run({ op: node.op, attrs: node.attrs, seed, path: streamPath(this.job, node, call), call }));
+    const answers = this.#sources.map((node) =>
+      this.#thread!.run({ op: node.op, attrs: node.attrs, seed, path: streamPath(this.job, node, call), call }),
+    );
     return { key: keyOf({ seed, call }), answers };
   }
 }

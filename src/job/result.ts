@@ -14,7 +14,8 @@ export class JobResult<T> extends Promise<T> {
 
   /** The value; a second `get` is an error, as documented. */
   get(): Promise<T> {
-    if (this.#taken) return Promise.reject(new FlowError("E_ARGUMENT", "get: the result was taken before; keep it in a variable"));
+    if (this.#taken)
+      return Promise.reject(new FlowError("E_ARGUMENT", "get: the result was taken before; keep it in a variable"));
     this.#taken = true;
     return this.then();
   }

@@ -9,15 +9,24 @@ let warned = false;
  */
 export function placement<T>(deviceTag: string, machineDeviceIds: string | readonly string[], fn: () => T): T {
   const where = "scope.placement";
-  if (deviceTag !== "cpu" && deviceTag !== "gpu") throw new FlowError("E_DEVICE", `${where}: device tag is '${String(deviceTag)}', expected "cpu" or "gpu"`);
+  if (deviceTag !== "cpu" && deviceTag !== "gpu")
+    throw new FlowError("E_DEVICE", `${where}: device tag is '${String(deviceTag)}', expected "cpu" or "gpu"`);
   for (const id of typeof machineDeviceIds === "string" ? [machineDeviceIds] : machineDeviceIds) {
     const match = /^(\d+):(\d+)(?:-(\d+))?$/.exec(String(id));
-    if (match === null || Number(match[3] ?? match[2]) < Number(match[2])) throw new FlowError("E_DEVICE", `${where}: device '${String(id)}' is malformed, expected machine:device or machine:first-last, such as "0:0" or "0:0-3"`);
+    if (match === null || Number(match[3] ?? match[2]) < Number(match[2]))
+      throw new FlowError(
+        "E_DEVICE",
+        `${where}: device '${String(id)}' is malformed, expected machine:device or machine:first-last, such as "0:0" or "0:0-3"`,
+      );
   }
-  if (typeof fn !== "function") throw new FlowError("E_ARGUMENT", `${where}: the third argument is ${typeof fn}, expected a function to run on the device`);
+  if (typeof fn !== "function")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: the third argument is ${typeof fn}, expected a function to run on the device`,
+    );
   if (deviceTag === "gpu" && !warned) {
     warned = true;
-    process.stderr.write("onestep: scope.placement(\"gpu\"): no GPU engine here, running on the CPU\n");
+    process.stderr.write('onestep: scope.placement("gpu"): no GPU engine here, running on the CPU\n');
   }
   return synchronous(where, fn());
 }

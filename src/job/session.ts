@@ -54,7 +54,10 @@ export class Session {
   declare(declaration: Declaration): void {
     this.#assertOpen(`job '${declaration.name}'`);
     if (this.#ready.has(declaration.name)) {
-      throw new FlowError("E_DUPLICATE", `globalFunction: job '${declaration.name}' is in use since ${this.#declared.get(declaration.name)!.site}; use another name, or call clearDefaultSession first`);
+      throw new FlowError(
+        "E_DUPLICATE",
+        `globalFunction: job '${declaration.name}' is in use since ${this.#declared.get(declaration.name)!.site}; use another name, or call clearDefaultSession first`,
+      );
     }
     this.#declared.set(declaration.name, declaration);
   }
@@ -79,13 +82,19 @@ export class Session {
     const { traced, compiled, host } = this.#ready.get(name) ?? fail(name);
     const missing = compiled.reads.find((variable) => !this.#initialized.has(variable));
     if (missing !== undefined) {
-      throw new FlowError("E_UNINITIALIZED", `job '${name}': variable '${missing}' has no value; call checkPoint.init() or checkPoint.load(path) before the first job call, or checkPoint.init({ onlyMissing: true }) for variables of a job declared later`);
+      throw new FlowError(
+        "E_UNINITIALIZED",
+        `job '${name}': variable '${missing}' has no value; call checkPoint.init() or checkPoint.load(path) before the first job call, or checkPoint.init({ onlyMissing: true }) for variables of a job declared later`,
+      );
     }
     const call = this.#calls.get(name) ?? 0;
     const feeds = new Map(args.map((arg, i) => [argumentName(i), arg]));
     await host.run({ seed: this.seed, call }, feeds);
     const engine = await this.#engine!;
-    const outputs = await engine.run(name, compiled.feeds.map((feed) => feeds.get(feed)!));
+    const outputs = await engine.run(
+      name,
+      compiled.feeds.map((feed) => feeds.get(feed)!),
+    );
     this.#calls.set(name, call + 1);
     return traced.rebuild(outputs.map(({ data, shape, dtype }) => new NdArray(data, shape, dtype)));
   }
@@ -124,14 +133,19 @@ export class Session {
   }
 
   #assertOpen(what: string): void {
-    if (this.#closed) throw new FlowError("E_CLOSED", `${what}: its session was closed by clearDefaultSession; declare the job again`);
+    if (this.#closed)
+      throw new FlowError("E_CLOSED", `${what}: its session was closed by clearDefaultSession; declare the job again`);
   }
 
   /** Traces and compiles the jobs declared since the last time. A failure leaves no trace of them. */
   async #start(what: string): Promise<void> {
     const fresh = [...this.#declared.values()].filter(({ name }) => !this.#ready.has(name));
     if (fresh.length === 0) {
-      if (this.#declared.size === 0) throw new FlowError("E_ARGUMENT", `${what}: the session has no job; declare one with flow.globalFunction first`);
+      if (this.#declared.size === 0)
+        throw new FlowError(
+          "E_ARGUMENT",
+          `${what}: the session has no job; declare one with flow.globalFunction first`,
+        );
       return;
     }
     const engine = await engineFor(this.settings);
@@ -149,7 +163,10 @@ export class Session {
       this.#engine = undefined;
       throw error;
     });
-    await opened.extend({ jobs: [...ready.values()].map(({ compiled }) => compiled.native), variables: new Map(registry.all().map((spec) => [spec.name, spec])) });
+    await opened.extend({
+      jobs: [...ready.values()].map(({ compiled }) => compiled.native),
+      variables: new Map(registry.all().map((spec) => [spec.name, spec])),
+    });
     this.registry.commit(registry.all());
     for (const [name, job] of ready) this.#ready.set(name, job);
   }
@@ -190,6 +207,9 @@ function assertOnlyCopy(): void {
   const shared = globalThis as unknown as Record<symbol, string | undefined>;
   const other = (shared[copyKey] ??= import.meta.url);
   if (other !== import.meta.url) {
-    throw new FlowError("E_DUPLICATE_PACKAGE", `onestep is loaded twice in this process, from ${other} and ${import.meta.url}; keep one copy (npm ls onestep, npm dedupe)`);
+    throw new FlowError(
+      "E_DUPLICATE_PACKAGE",
+      `onestep is loaded twice in this process, from ${other} and ${import.meta.url}; keep one copy (npm ls onestep, npm dedupe)`,
+    );
   }
 }

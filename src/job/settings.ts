@@ -5,7 +5,11 @@ import { defaultSession } from "./session.js";
 /** E_ARGUMENT once the session runs: what is set then would be ignored in silence. */
 function idleSession(where: string): ReturnType<typeof defaultSession> {
   const session = defaultSession();
-  if (session.running) throw new FlowError("E_ARGUMENT", `${where}: the session is running; set it before the first job or CheckPoint call, or after clearDefaultSession()`);
+  if (session.running)
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: the session is running; set it before the first job or CheckPoint call, or after clearDefaultSession()`,
+    );
   return session;
 }
 
@@ -16,7 +20,8 @@ export function engine(name: string): void {
 
 /** Makes this session's randomness repeatable: initial values, dropout masks. An integer from 0 to 2^53 - 1. */
 export function seed(value: number): void {
-  if (!Number.isSafeInteger(value) || value < 0) throw new FlowError("E_ARGUMENT", `config.seed: got ${value}, expected an integer from 0 to 2^53 - 1`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new FlowError("E_ARGUMENT", `config.seed: got ${value}, expected an integer from 0 to 2^53 - 1`);
   idleSession("config.seed").settings.seed = value;
 }
 
@@ -36,6 +41,7 @@ export function gpuDeviceNum(devices: number): void {
 }
 
 function count(where: string, value: number): number {
-  if (!Number.isInteger(value) || value < 1) throw new FlowError("E_ARGUMENT", `${where}: got ${value}, expected a positive integer`);
+  if (!Number.isInteger(value) || value < 1)
+    throw new FlowError("E_ARGUMENT", `${where}: got ${value}, expected a positive integer`);
   return value;
 }

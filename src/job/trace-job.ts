@@ -34,7 +34,9 @@ export function traceJob(declaration: Declaration, registry: VariableRegistry): 
   const outputs: Blob[] = [];
   const rebuild = building(builder, () =>
     withVariables(variables, () => {
-      const blobs = placeholders.map(({ dtype, shape }, i) => builder.input("placeholder", { name: argumentName(i), dtype, shape }));
+      const blobs = placeholders.map(({ dtype, shape }, i) =>
+        builder.input("placeholder", { name: argumentName(i), dtype, shape }),
+      );
       return flatten(name, synchronous(`job '${name}'`, fn(...blobs)), returns, outputs);
     }),
   );
@@ -42,7 +44,10 @@ export function traceJob(declaration: Declaration, registry: VariableRegistry): 
   builder.outputs.push(...outputs);
   const objective = objectiveOf(builder);
   if (type === "train" && objective === undefined) {
-    throw new FlowError("E_OPTIMIZER", `job '${name}' (${site}): a train job needs an optimizer; call new flow.optimizer.SGD(...).minimize(loss) in it, or declare { type: "predict" }`);
+    throw new FlowError(
+      "E_OPTIMIZER",
+      `job '${name}' (${site}): a train job needs an optimizer; call new flow.optimizer.SGD(...).minimize(loss) in it, or declare { type: "predict" }`,
+    );
   }
   return { declaration, builder, variables, objective, rebuild };
 }

@@ -28,7 +28,17 @@ export interface DenseOptions {
   readonly modelDistribute?: unknown;
 }
 
-const known = ["activation", "useBias", "kernelInitializer", "biasInitializer", "kernelRegularizer", "biasRegularizer", "trainable", "name", "modelDistribute"] as const;
+const known = [
+  "activation",
+  "useBias",
+  "kernelInitializer",
+  "biasInitializer",
+  "kernelRegularizer",
+  "biasRegularizer",
+  "trainable",
+  "name",
+  "modelDistribute",
+] as const;
 
 /**
  * `activation(x Wᵀ + b)` over the last axis: variables `<name>-weight` of shape [units, in] and `<name>-bias` [units], of
@@ -37,18 +47,46 @@ const known = ["activation", "useBias", "kernelInitializer", "biasInitializer", 
  */
 export function dense(inputs: Blob, units: number, options: DenseOptions = {}): Blob {
   checkOptions("layers.dense", options, known);
-  const { activation, useBias = true, kernelInitializer = constantInitializer(0), biasInitializer = constantInitializer(0), kernelRegularizer, biasRegularizer, trainable = true, name = "Dense" } = options;
-  if (inputs.shape.length < 2) throw new FlowError("E_SHAPE", `layers.dense '${name}': inputs are ${textOf(inputs)}, expected a rank of at least 2; reshape them`);
-  if (!Number.isInteger(units) || units < 1) throw new FlowError("E_ARGUMENT", `layers.dense '${name}': units is ${units}, expected a positive integer`);
+  const {
+    activation,
+    useBias = true,
+    kernelInitializer = constantInitializer(0),
+    biasInitializer = constantInitializer(0),
+    kernelRegularizer,
+    biasRegularizer,
+    trainable = true,
+    name = "Dense",
+  } = options;
+  if (inputs.shape.length < 2)
+    throw new FlowError(
+      "E_SHAPE",
+      `layers.dense '${name}': inputs are ${textOf(inputs)}, expected a rank of at least 2; reshape them`,
+    );
+  if (!Number.isInteger(units) || units < 1)
+    throw new FlowError("E_ARGUMENT", `layers.dense '${name}': units is ${units}, expected a positive integer`);
   const width = inputs.shape.at(-1)!;
   const rows = inputs.shape.length > 2 ? reshape(inputs, [-1, width]) : inputs;
   const dtype = inputs.dtype;
-  const variable = (part: string, shape: readonly number[], initializer: Initializer, regularizer: Regularizer | undefined): Blob =>
-    getVariable(part, { shape, dtype, initializer, trainable, reuse: false, ...(regularizer === undefined ? {} : { regularizer }) });
+  const variable = (
+    part: string,
+    shape: readonly number[],
+    initializer: Initializer,
+    regularizer: Regularizer | undefined,
+  ): Blob =>
+    getVariable(part, {
+      shape,
+      dtype,
+      initializer,
+      trainable,
+      reuse: false,
+      ...(regularizer === undefined ? {} : { regularizer }),
+    });
   const output = namespace(name, () => {
     const weight = variable("weight", [units, width], kernelInitializer, kernelRegularizer);
     const product = matmul(rows, weight, { transposeB: true, name: "matmul" });
-    const biased = useBias ? biasAdd(product, variable("bias", [units], biasInitializer, biasRegularizer), { name: "bias_add" }) : product;
+    const biased = useBias
+      ? biasAdd(product, variable("bias", [units], biasInitializer, biasRegularizer), { name: "bias_add" })
+      : product;
     return activation === undefined ? biased : activation(biased, { name: "activation" });
   });
   return inputs.shape.length > 2 ? reshape(output, [...inputs.shape.slice(0, -1), units]) : output;

@@ -1,6 +1,6 @@
 import { FlowError } from "../core/errors.js";
-import { broadcastShapes } from "../core/shape.js";
 import type { Stream } from "../core/rng.js";
+import { broadcastShapes } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { Blob, type BlobType, type Operand } from "../graph/blob.js";
 import type { Attrs } from "../graph/graph.js";
@@ -46,7 +46,11 @@ export interface Op<N extends string = string, A extends Attrs = Attrs, K extend
   readonly name: N;
   readonly kind: K;
   readonly decompose?: (inputs: readonly Blob[], attrs: A) => readonly Blob[];
-  readonly host?: (inputs: readonly Tensor[], attrs: A, context: HostContext) => readonly Tensor[] | Promise<readonly Tensor[]>;
+  readonly host?: (
+    inputs: readonly Tensor[],
+    attrs: A,
+    context: HostContext,
+  ) => readonly Tensor[] | Promise<readonly Tensor[]>;
 }
 
 /** An op that every engine must lower. */
@@ -66,7 +70,11 @@ export function decomposable<const N extends string, A extends Attrs>(
 export function hostOp<const N extends string, A extends Attrs>(
   name: N,
   rules: OpRules<A> & {
-    readonly host: (inputs: readonly Tensor[], attrs: A, context: HostContext) => readonly Tensor[] | Promise<readonly Tensor[]>;
+    readonly host: (
+      inputs: readonly Tensor[],
+      attrs: A,
+      context: HostContext,
+    ) => readonly Tensor[] | Promise<readonly Tensor[]>;
   },
 ): Op<N, A, "host"> {
   return Object.freeze({ name, kind: "host", ...rules });
@@ -78,13 +86,19 @@ export type None = Readonly<Record<never, never>>;
 /** The type of an elementwise op on two operands of one dtype, by numpy broadcasting. */
 export function broadcastType(where: string, x: Blob, y: Blob): BlobType {
   if (x.dtype !== y.dtype) {
-    throw new FlowError("E_DTYPE", `${where}: got ${textOf(x)} and ${textOf(y)}, expected equal dtypes; flow.cast one of them`);
+    throw new FlowError(
+      "E_DTYPE",
+      `${where}: got ${textOf(x)} and ${textOf(y)}, expected equal dtypes; flow.cast one of them`,
+    );
   }
   const result = broadcastShapes(x.shape, y.shape);
   if ("conflict" in result) {
     const rank = Math.max(x.shape.length, y.shape.length);
     const at = (blob: Blob): number => blob.shape[result.conflict - rank + blob.shape.length]!;
-    throw new FlowError("E_SHAPE", `${where}: cannot broadcast ${textOf(x)} with ${textOf(y)}: dimension ${result.conflict} is ${at(x)} on the left and ${at(y)} on the right`);
+    throw new FlowError(
+      "E_SHAPE",
+      `${where}: cannot broadcast ${textOf(x)} with ${textOf(y)}: dimension ${result.conflict} is ${at(x)} on the left and ${at(y)} on the right`,
+    );
   }
   return { dtype: x.dtype, shape: result.shape };
 }
@@ -93,7 +107,10 @@ export function broadcastType(where: string, x: Blob, y: Blob): BlobType {
 export function normalizeAxis(where: string, rank: number, axis: number): number {
   const at = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(at) || at < 0 || at >= rank) {
-    throw new FlowError("E_ARGUMENT", `${where}: axis ${axis} is outside [-${rank}, ${rank - 1}] of a rank-${rank} input`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: axis ${axis} is outside [-${rank}, ${rank - 1}] of a rank-${rank} input`,
+    );
   }
   return at;
 }
@@ -103,18 +120,23 @@ export function normalizeAxes(where: string, x: Blob, axis: number | readonly nu
   const rank = x.shape.length;
   if (axis === undefined) return Array.from({ length: rank }, (_, i) => i);
   const axes = (typeof axis === "number" ? [axis] : axis).map((a) => normalizeAxis(where, rank, a));
-  if (new Set(axes).size !== axes.length) throw new FlowError("E_ARGUMENT", `${where}: axis [${axes.join(", ")}] names one axis twice`);
+  if (new Set(axes).size !== axes.length)
+    throw new FlowError("E_ARGUMENT", `${where}: axis [${axes.join(", ")}] names one axis twice`);
   return axes.sort((a, b) => a - b);
 }
 
 /** E_DTYPE unless `x` is of a floating dtype. */
 export function requireFloat(where: string, x: Blob): void {
-  if (!x.dtype.startsWith("float")) throw new FlowError("E_DTYPE", `${where}: got ${textOf(x)}, expected a floating dtype; flow.cast it`);
+  if (!x.dtype.startsWith("float"))
+    throw new FlowError("E_DTYPE", `${where}: got ${textOf(x)}, expected a floating dtype; flow.cast it`);
 }
 
 /** Checks that an argument is a blob, or (where `numbers`) a number. */
 export function requireOperand(where: string, value: unknown): asserts value is Operand {
   if (!(value instanceof Blob) && typeof value !== "number") {
-    throw new FlowError("E_ARGUMENT", `${where}: got ${value === null ? "null" : typeof value}, expected a Blob or a number`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: got ${value === null ? "null" : typeof value}, expected a Blob or a number`,
+    );
   }
 }

@@ -1,9 +1,18 @@
 import type { DType } from "../core/dtype.js";
 import { FlowError } from "../core/errors.js";
 import { broadcastShapes } from "../core/shape.js";
-import { Blob, type BlobType, type Operand } from "../graph/blob.js";
+import type { Blob, BlobType, Operand } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { broadcastType, type GradRule, type Named, type None, type Op, op, requireFloat, requireOperand } from "./define.js";
+import {
+  broadcastType,
+  type GradRule,
+  type Named,
+  type None,
+  type Op,
+  op,
+  requireFloat,
+  requireOperand,
+} from "./define.js";
 import { scalarLike } from "./sources.js";
 
 type Unary = (x: Blob, options?: Named) => Blob;
@@ -29,7 +38,8 @@ function unaryAny<const N extends string>(name: N, grad: GradRule<None> | "stop"
 function binary<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
   return op(name, {
     infer: ([x, y]) => {
-      if (x!.dtype === "bool") throw new FlowError("E_DTYPE", `${name}: got ${textOf(x!)}, expected numbers; flow.cast it`);
+      if (x!.dtype === "bool")
+        throw new FlowError("E_DTYPE", `${name}: got ${textOf(x!)}, expected numbers; flow.cast it`);
       return broadcastType(name, x!, y!);
     },
     grad,
@@ -38,21 +48,28 @@ function binary<const N extends string>(name: N, grad: GradRule<None> | "stop"):
 
 /** Two operands of one dtype, broadcast, to bool. */
 function comparison<const N extends string>(name: N): Op<N, None, "primitive"> {
-  return op(name, { infer: ([x, y]): BlobType => ({ dtype: "bool", shape: broadcastType(name, x!, y!).shape }), grad: "stop" });
+  return op(name, {
+    infer: ([x, y]): BlobType => ({ dtype: "bool", shape: broadcastType(name, x!, y!).shape }),
+    grad: "stop",
+  });
 }
 
 /** Both operands as blobs: a number takes the other's dtype. */
 function operands(where: string, x: Operand, y: Operand): [Blob, Blob] {
   requireOperand(where, x);
   requireOperand(where, y);
-  if (typeof x === "number" && typeof y === "number") throw new FlowError("E_ARGUMENT", `${where}: both operands are numbers, expected a Blob among them`);
+  if (typeof x === "number" && typeof y === "number")
+    throw new FlowError("E_ARGUMENT", `${where}: both operands are numbers, expected a Blob among them`);
   if (typeof x === "number") return [numberLike(where, x, y as Blob), y as Blob];
   return [x, typeof y === "number" ? numberLike(where, y, x) : y];
 }
 
 function numberLike(where: string, value: number, like: Blob): Blob {
   if (!like.dtype.startsWith("float") && !Number.isInteger(value)) {
-    throw new FlowError("E_DTYPE", `${where}: ${value} is no ${like.dtype}; flow.cast the blob to a floating dtype first`);
+    throw new FlowError(
+      "E_DTYPE",
+      `${where}: ${value} is no ${like.dtype}; flow.cast the blob to a floating dtype first`,
+    );
   }
   return scalarLike(value, like);
 }
@@ -81,7 +98,10 @@ export const multiplyOp = binary("multiply", ({ inputs: [x, y], dy }) => [multip
 export function divide(x: Operand, y: Operand, { name }: Named = {}): Blob {
   return emit(divideOp, operands("divide", x, y), {}, name);
 }
-export const divideOp = binary("divide", ({ inputs: [, v], y, dy }) => [divide(dy, v!), negative(divide(multiply(dy, y), v!))]);
+export const divideOp = binary("divide", ({ inputs: [, v], y, dy }) => [
+  divide(dy, v!),
+  negative(divide(multiply(dy, y), v!)),
+]);
 
 /** The larger operand, broadcast; where both are equal x is taken, and gets the gradient.  @flow math.maximum */
 export function maximum(x: Operand, y: Operand, { name }: Named = {}): Blob {
@@ -132,7 +152,9 @@ export const square: Unary = (x, { name } = {}) => multiply(x, x, name === undef
 
 /** `max(x, 0)`; its slope at 0 is 0.  @flow nn.relu @flow math.relu */
 export const relu: Unary = (x, { name } = {}) => emit(reluOp, [x], {}, name);
-export const reluOp = unary("relu", ({ y, dy }) => [where(emit(greaterOp, [y, scalarLike(0, y)], {}), dy, scalarLike(0, dy))]);
+export const reluOp = unary("relu", ({ y, dy }) => [
+  where(emit(greaterOp, [y, scalarLike(0, y)], {}), dy, scalarLike(0, dy)),
+]);
 
 // --- comparison and choice -----------------------------------------------------------------------------------------
 
@@ -169,10 +191,15 @@ export function where(condition: Blob, x: Operand, y: Operand, { name }: Named =
 }
 export const whereOp = op("where", {
   infer: ([condition, x, y]): BlobType => {
-    if (condition!.dtype !== "bool") throw new FlowError("E_DTYPE", `where: condition is ${textOf(condition!)}, expected bool`);
+    if (condition!.dtype !== "bool")
+      throw new FlowError("E_DTYPE", `where: condition is ${textOf(condition!)}, expected bool`);
     const { dtype, shape } = broadcastType("where", x!, y!);
     const all = broadcastShapes(condition!.shape, shape);
-    if ("conflict" in all) throw new FlowError("E_SHAPE", `where: cannot broadcast the condition ${textOf(condition!)} with [${shape.join(",")}]: dimension ${all.conflict} differs`);
+    if ("conflict" in all)
+      throw new FlowError(
+        "E_SHAPE",
+        `where: cannot broadcast the condition ${textOf(condition!)} with [${shape.join(",")}]: dimension ${all.conflict} differs`,
+      );
     return { dtype, shape: all.shape };
   },
   grad: ({ inputs: [condition], dy }) => [null, ...choose(condition!, dy)],

@@ -23,9 +23,16 @@ export const matmulOp = op("matmul", {
     requireFloat("matmul", a!);
     const rank = a!.shape.length;
     const fail = (why: string): never => {
-      throw new FlowError("E_SHAPE", `matmul: cannot multiply ${textOf(a!)}${transposeA ? " (transposed)" : ""} by ${textOf(b!)}${transposeB ? " (transposed)" : ""}: ${why}`);
+      throw new FlowError(
+        "E_SHAPE",
+        `matmul: cannot multiply ${textOf(a!)}${transposeA ? " (transposed)" : ""} by ${textOf(b!)}${transposeB ? " (transposed)" : ""}: ${why}`,
+      );
     };
-    if (a!.dtype !== b!.dtype) throw new FlowError("E_DTYPE", `matmul: got ${textOf(a!)} and ${textOf(b!)}, expected equal dtypes; flow.cast one of them`);
+    if (a!.dtype !== b!.dtype)
+      throw new FlowError(
+        "E_DTYPE",
+        `matmul: got ${textOf(a!)} and ${textOf(b!)}, expected equal dtypes; flow.cast one of them`,
+      );
     if (rank < 2 || b!.shape.length !== rank) fail("ranks must be equal and at least 2");
     if (!sameShape(a!.shape.slice(0, -2), b!.shape.slice(0, -2))) fail("leading dimensions differ");
     const [m, k] = transposed(a!.shape.slice(-2), transposeA);
@@ -35,8 +42,12 @@ export const matmulOp = op("matmul", {
   },
   // C = A B: dA = dC Bᵀ, dB = Aᵀ dC, with the transposes of A and B folded in.
   grad: ({ inputs: [a, b], dy, attrs: { transposeA, transposeB } }) => [
-    transposeA ? matmul(b!, dy, { transposeA: transposeB, transposeB: true }) : matmul(dy, b!, { transposeB: !transposeB }),
-    transposeB ? matmul(dy, a!, { transposeA: true, transposeB: transposeA }) : matmul(a!, dy, { transposeA: !transposeA }),
+    transposeA
+      ? matmul(b!, dy, { transposeA: transposeB, transposeB: true })
+      : matmul(dy, b!, { transposeB: !transposeB }),
+    transposeB
+      ? matmul(dy, a!, { transposeA: true, transposeB: transposeA })
+      : matmul(a!, dy, { transposeA: !transposeA }),
   ],
 });
 
@@ -53,13 +64,19 @@ export interface BiasAddOptions extends Named {
 export function biasAdd(value: Blob, bias: Blob, { dataFormat, name }: BiasAddOptions = {}): Blob {
   const format = dataFormat?.toUpperCase();
   if (format !== undefined && !format.startsWith("NC") && !(format.startsWith("N") && format.endsWith("C"))) {
-    throw new FlowError("E_ARGUMENT", `biasAdd: dataFormat '${dataFormat}' is unknown, expected one such as 'NCHW' or 'NHWC'`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `biasAdd: dataFormat '${dataFormat}' is unknown, expected one such as 'NCHW' or 'NHWC'`,
+    );
   }
   const rank = value.shape.length;
   const axis = format === undefined || format.startsWith("NC") ? 1 : rank - 1;
   const channels = value.shape[axis];
   if (channels === undefined || bias.shape.length !== 1 || bias.shape[0] !== channels) {
-    throw new FlowError("E_SHAPE", `biasAdd: bias is ${textOf(bias)}, expected shape [${channels ?? "?"}], the size of axis ${axis} of ${textOf(value)}`);
+    throw new FlowError(
+      "E_SHAPE",
+      `biasAdd: bias is ${textOf(bias)}, expected shape [${channels ?? "?"}], the size of axis ${axis} of ${textOf(value)}`,
+    );
   }
   const shaped = axis === rank - 1 ? bias : reshape(bias, [channels, ...Array<number>(rank - 1 - axis).fill(1)]);
   return add(value, shaped, name === undefined ? {} : { name });

@@ -16,7 +16,11 @@ type AxisAttrs = { readonly axis: number };
 function softmaxAxis(where: string, x: Blob, axis: number): number {
   requireFloat(where, x);
   const at = normalizeAxis(where, x.shape.length, axis);
-  if (x.shape.length < 2 || at === 0) throw new FlowError("E_ARGUMENT", `${where}: axis ${axis} of ${textOf(x)}: a rank of at least 2 and an axis other than 0 are needed`);
+  if (x.shape.length < 2 || at === 0)
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: axis ${axis} of ${textOf(x)}: a rank of at least 2 and an axis other than 0 are needed`,
+    );
   return at;
 }
 
@@ -27,7 +31,9 @@ export function softmax(logits: Blob, { axis = -1, name }: SoftmaxOptions = {}):
 export const softmaxOp = op("softmax", {
   infer: ([x]: readonly Blob[], _: AxisAttrs): BlobType => x!,
   // dx = y (dy - sum(dy y))
-  grad: ({ y, dy, attrs: { axis } }) => [multiply(y, subtract(dy, reduceSum(multiply(dy, y), { axis, keepdims: true })))],
+  grad: ({ y, dy, attrs: { axis } }) => [
+    multiply(y, subtract(dy, reduceSum(multiply(dy, y), { axis, keepdims: true }))),
+  ],
 });
 
 /** `x - max - log(sum(exp(x - max)))` along `axis`: the logarithm of softmax without its underflow. */
@@ -63,15 +69,24 @@ export const sparseSoftmaxCrossEntropyOp = decomposable("sparseSoftmaxCrossEntro
   infer: ([labels, logits]): readonly BlobType[] => {
     const where = "sparseSoftmaxCrossEntropyWithLogits";
     requireFloat(where, logits!);
-    if (labels!.dtype !== "int32" && labels!.dtype !== "int64") throw new FlowError("E_DTYPE", `${where}: labels are ${textOf(labels!)}, expected int32 or int64`);
-    if (logits!.shape.length < 2) throw new FlowError("E_SHAPE", `${where}: logits are ${textOf(logits!)}, expected a rank of at least 2`);
+    if (labels!.dtype !== "int32" && labels!.dtype !== "int64")
+      throw new FlowError("E_DTYPE", `${where}: labels are ${textOf(labels!)}, expected int32 or int64`);
+    if (logits!.shape.length < 2)
+      throw new FlowError("E_SHAPE", `${where}: logits are ${textOf(logits!)}, expected a rank of at least 2`);
     const rows = logits!.shape.slice(0, -1);
-    if (!sameShape(labels!.shape, rows)) throw new FlowError("E_SHAPE", `${where}: labels are ${textOf(labels!)}, expected [${rows.join(",")}] for logits ${textOf(logits!)}`);
+    if (!sameShape(labels!.shape, rows))
+      throw new FlowError(
+        "E_SHAPE",
+        `${where}: labels are ${textOf(labels!)}, expected [${rows.join(",")}] for logits ${textOf(logits!)}`,
+      );
     return [{ dtype: logits!.dtype, shape: rows }, logits!];
   },
   decompose: ([labels, logits]) => {
     const logProbabilities = logSoftmax(logits!);
-    return [negative(reduceSum(multiply(logProbabilities, oneHotLike(labels!, logits!)), { axis: -1 })), logProbabilities];
+    return [
+      negative(reduceSum(multiply(logProbabilities, oneHotLike(labels!, logits!)), { axis: -1 })),
+      logProbabilities,
+    ];
   },
   // Loss: p - onehot(label). Log-probabilities: as logSoftmax.
   grad: ({ inputs: [labels, logits], outputs: [, logProbabilities], dys: [loss, second] }) => {

@@ -14,9 +14,15 @@ import { cast, multiply } from "./elementwise.js";
  * @flow nn.dropout
  */
 export function dropout(x: Blob, rate: number, { name }: Named = {}): Blob {
-  if (!(typeof rate === "number" && rate >= 0 && rate < 1)) throw new FlowError("E_ARGUMENT", `dropout: rate is ${rate}, expected 0 <= rate < 1`);
+  if (!(typeof rate === "number" && rate >= 0 && rate < 1))
+    throw new FlowError("E_ARGUMENT", `dropout: rate is ${rate}, expected 0 <= rate < 1`);
   if (!currentBuilder("dropout").training || rate === 0) return x;
-  const mask = emit(dropoutMaskOp, [], { shape: x.shape, rate }, name === undefined ? undefined : `${name}-dropout_random_mask_like`);
+  const mask = emit(
+    dropoutMaskOp,
+    [],
+    { shape: x.shape, rate },
+    name === undefined ? undefined : `${name}-dropout_random_mask_like`,
+  );
   return multiply(multiply(x, cast(mask, x.dtype)), 1 / (1 - rate), name === undefined ? {} : { name });
 }
 

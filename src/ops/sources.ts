@@ -15,12 +15,14 @@ export interface ConstantOptions extends Named {
 /** A blob filled with one number.  @flow constant */
 export function constant(value: number, { dtype, shape = [1], name }: ConstantOptions = {}): Blob {
   if (dtype === undefined) throw new FlowError("E_ARGUMENT", "constant: dtype is missing; pass { dtype: flow.float }");
-  if (typeof value !== "number") throw new FlowError("E_ARGUMENT", `constant: value is ${typeof value}, expected a number`);
+  if (typeof value !== "number")
+    throw new FlowError("E_ARGUMENT", `constant: value is ${typeof value}, expected a number`);
   return emit(constantOp, [], { value: finite(value), dtype, shape: shape.length === 0 ? [1] : shape }, name);
 }
 export const constantOp = op("constant", {
   infer: (_, { dtype, shape }: ConstantAttrs): BlobType => {
-    if (!shape.every((d) => Number.isInteger(d) && d > 0)) throw new FlowError("E_SHAPE", `constant: shape [${shape.join(",")}] must hold positive integers`);
+    if (!shape.every((d) => Number.isInteger(d) && d > 0))
+      throw new FlowError("E_SHAPE", `constant: shape [${shape.join(",")}] must hold positive integers`);
     return { dtype, shape };
   },
 });
@@ -40,7 +42,10 @@ export function iota(shape: Shape, axis: number, dtype: DType): Blob {
   return emit(iotaOp, [], { shape, axis, dtype });
 }
 export const iotaOp = op("iota", {
-  infer: (_, { dtype, shape }: { readonly dtype: DType; readonly shape: Shape; readonly axis: number }): BlobType => ({ dtype, shape }),
+  infer: (_, { dtype, shape }: { readonly dtype: DType; readonly shape: Shape; readonly axis: number }): BlobType => ({
+    dtype,
+    shape,
+  }),
 });
 
 /** The number a constant node holds everywhere, or undefined for any other node. */

@@ -20,10 +20,15 @@ function resolveShape(x: Blob, shape: Shape): Shape {
   const text = `reshape: cannot give ${textOf(x)} the shape [${shape.join(",")}]`;
   const unknown = shape.filter((d) => d === -1).length;
   if (unknown > 1) throw new FlowError("E_SHAPE", `${text}: only one dimension may be -1`);
-  if (!shape.every((d) => d === -1 || (Number.isInteger(d) && d > 0))) throw new FlowError("E_SHAPE", `${text}: dimensions must be positive integers, one may be -1`);
+  if (!shape.every((d) => d === -1 || (Number.isInteger(d) && d > 0)))
+    throw new FlowError("E_SHAPE", `${text}: dimensions must be positive integers, one may be -1`);
   const known = sizeOf(shape.filter((d) => d !== -1));
   const size = sizeOf(x.shape);
-  if (unknown === 1 ? size % known !== 0 : known !== size) throw new FlowError("E_SHAPE", `${text}: ${size} elements do not fill ${known}${unknown === 1 ? " times a whole number" : ""}`);
+  if (unknown === 1 ? size % known !== 0 : known !== size)
+    throw new FlowError(
+      "E_SHAPE",
+      `${text}: ${size} elements do not fill ${known}${unknown === 1 ? " times a whole number" : ""}`,
+    );
   const resolved = shape.map((d) => (d === -1 ? size / known : d));
   return resolved.length === 0 ? [1] : resolved;
 }
@@ -42,7 +47,10 @@ export const transposeOp = op("transpose", {
   infer: ([x], { perm }: { readonly perm: readonly number[] }): BlobType => {
     const rank = x!.shape.length;
     if (perm.length !== rank || !Array.from({ length: rank }, (_, i) => i).every((axis) => perm.includes(axis))) {
-      throw new FlowError("E_ARGUMENT", `transpose: perm [${perm.join(",")}] is no permutation of the ${rank} axes of ${textOf(x!)}`);
+      throw new FlowError(
+        "E_ARGUMENT",
+        `transpose: perm [${perm.join(",")}] is no permutation of the ${rank} axes of ${textOf(x!)}`,
+      );
     }
     return { dtype: x!.dtype, shape: perm.map((axis) => x!.shape[axis]!) };
   },
@@ -58,7 +66,8 @@ export function broadcastTo(x: Blob, shape: Shape, { name }: Named = {}): Blob {
 export const broadcastToOp = op("broadcastTo", {
   infer: ([x], { shape }: { readonly shape: Shape }): BlobType => {
     const result = broadcastShapes(x!.shape, shape);
-    if ("conflict" in result || !sameShape(result.shape, shape)) throw new FlowError("E_SHAPE", `broadcastTo: ${textOf(x!)} does not broadcast to [${shape.join(",")}]`);
+    if ("conflict" in result || !sameShape(result.shape, shape))
+      throw new FlowError("E_SHAPE", `broadcastTo: ${textOf(x!)} does not broadcast to [${shape.join(",")}]`);
     return { dtype: x!.dtype, shape };
   },
   // The driver sums the cotangent over the repeated axes.
@@ -76,21 +85,32 @@ export interface ReduceOptions extends Named {
 export type ReduceAttrs = { readonly axes: readonly number[]; readonly keepDims: boolean };
 
 const reducedShape = (shape: Shape, { axes, keepDims }: ReduceAttrs): Shape => {
-  const reduced = keepDims ? shape.map((d, axis) => (axes.includes(axis) ? 1 : d)) : shape.filter((_, axis) => !axes.includes(axis));
+  const reduced = keepDims
+    ? shape.map((d, axis) => (axes.includes(axis) ? 1 : d))
+    : shape.filter((_, axis) => !axes.includes(axis));
   return reduced.length === 0 ? [1] : reduced;
 };
 
 const reduction = <const N extends string>(name: N, grad: GradRule<ReduceAttrs>): Op<N, ReduceAttrs, "primitive"> =>
-  op(name, { infer: ([x], attrs: ReduceAttrs): BlobType => ({ dtype: x!.dtype, shape: reducedShape(x!.shape, attrs) }), grad });
+  op(name, {
+    infer: ([x], attrs: ReduceAttrs): BlobType => ({ dtype: x!.dtype, shape: reducedShape(x!.shape, attrs) }),
+    grad,
+  });
 
 /** `dy` with the reduced axes back as 1, so that it broadcasts against `x`. */
-const restoreAxes = (dy: Blob, x: Blob, { axes }: ReduceAttrs): Blob => reshape(dy, x.shape.map((d, axis) => (axes.includes(axis) ? 1 : d)));
+const restoreAxes = (dy: Blob, x: Blob, { axes }: ReduceAttrs): Blob =>
+  reshape(
+    dy,
+    x.shape.map((d, axis) => (axes.includes(axis) ? 1 : d)),
+  );
 
 /** Sums over `axis` (every axis when omitted; a full sum has shape `[1]`).  @flow math.reduce_sum */
 export function reduceSum(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
   return emit(reduceSumOp, [x], { axes: normalizeAxes("reduceSum", x, axis), keepDims: keepdims }, name);
 }
-export const reduceSumOp = reduction("reduceSum", ({ inputs: [x], dy, attrs }) => [broadcastTo(restoreAxes(dy, x!, attrs), x!.shape)]);
+export const reduceSumOp = reduction("reduceSum", ({ inputs: [x], dy, attrs }) => [
+  broadcastTo(restoreAxes(dy, x!, attrs), x!.shape),
+]);
 
 /** Means over `axis`.  @flow math.reduce_mean */
 export function reduceMean(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
@@ -122,6 +142,9 @@ export function argmax(x: Blob, { name }: Named = {}): Blob {
   return emit(argmaxOp, [x], { axis: normalizeAxis("argmax", x.shape.length, -1) }, name);
 }
 export const argmaxOp = op("argmax", {
-  infer: ([x], { axis }: { readonly axis: number }): BlobType => ({ dtype: "int32", shape: reducedShape(x!.shape, { axes: [axis], keepDims: false }) }),
+  infer: ([x], { axis }: { readonly axis: number }): BlobType => ({
+    dtype: "int32",
+    shape: reducedShape(x!.shape, { axes: [axis], keepDims: false }),
+  }),
   grad: "stop",
 });

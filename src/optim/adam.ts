@@ -30,10 +30,15 @@ export class Adam extends Optimizer {
   constructor(lrScheduler: Schedule, options: AdamOptions = {}) {
     super("Adam", lrScheduler, options, ["beta1", "beta2", "epsilon", "doBiasCorrection"]);
     const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, doBiasCorrection = false } = options;
-    for (const [key, beta] of [["beta1", beta1], ["beta2", beta2]] as const) {
-      if (!(typeof beta === "number" && beta >= 0 && beta < 1)) throw new FlowError("E_ARGUMENT", `Adam: ${key} is ${beta}, expected 0 <= ${key} < 1`);
+    for (const [key, beta] of [
+      ["beta1", beta1],
+      ["beta2", beta2],
+    ] as const) {
+      if (!(typeof beta === "number" && beta >= 0 && beta < 1))
+        throw new FlowError("E_ARGUMENT", `Adam: ${key} is ${beta}, expected 0 <= ${key} < 1`);
     }
-    if (!(typeof epsilon === "number" && epsilon >= 0)) throw new FlowError("E_ARGUMENT", `Adam: epsilon is ${epsilon}, expected at least 0`);
+    if (!(typeof epsilon === "number" && epsilon >= 0))
+      throw new FlowError("E_ARGUMENT", `Adam: epsilon is ${epsilon}, expected at least 0`);
     this.beta1 = beta1;
     this.beta2 = beta2;
     this.epsilon = epsilon;

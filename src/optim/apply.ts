@@ -22,22 +22,46 @@ export function applyOptimizer({ optimizer, losses }: Objective, variables: JobV
   const trainable = [...variables.all.values()].filter((variable) => variable.trainable);
   const scale = optimizer.lossScaleFactor;
   const seeds = losses.map((loss) => emit(constantOp, [], { value: scale, dtype: loss.dtype, shape: loss.shape }));
-  const found = gradients(losses, trainable.map((variable) => variable.blob), seeds);
+  const found = gradients(
+    losses,
+    trainable.map((variable) => variable.blob),
+    seeds,
+  );
   const reached = trainable.flatMap((variable, i) => (found[i] == null ? [] : [{ variable, gradient: found[i] }]));
   if (reached.length === 0) {
-    throw new FlowError("E_OPTIMIZER", `${optimizer.name}.minimize: the loss of job '${builder.job}' depends on no trainable variable; make it from layers or getVariable with trainable: true`);
+    throw new FlowError(
+      "E_OPTIMIZER",
+      `${optimizer.name}.minimize: the loss of job '${builder.job}' depends on no trainable variable; make it from layers or getVariable with trainable: true`,
+    );
   }
   const divisor = sizeOf(losses[0]!.shape) * scale;
   const regularized = reached.map(({ variable, gradient }) => regularize(multiply(gradient, 1 / divisor), variable));
-  const clipped = optimizer.gradClipping === undefined ? regularized : clipByGlobalNorm(regularized, optimizer.gradClipping.clipNorm);
+  const clipped =
+    optimizer.gradClipping === undefined ? regularized : clipByGlobalNorm(regularized, optimizer.gradClipping.clipNorm);
 
   const internal = (name: string, initial: number, dtype: Blob["dtype"], shape: readonly number[]): Blob =>
-    variables.create({ name, shape, dtype, initializer: constantInitializer(initial, { dtype }), regularizer: undefined, randomSeed: undefined, fileName: "out", site: `${optimizer.name} of job '${builder.job}'` }, false);
+    variables.create(
+      {
+        name,
+        shape,
+        dtype,
+        initializer: constantInitializer(initial, { dtype }),
+        regularizer: undefined,
+        randomSeed: undefined,
+        fileName: "out",
+        site: `${optimizer.name} of job '${builder.job}'`,
+      },
+      false,
+    );
   const step = internal(trainStepName(builder.job), 0, "int64", [1]);
   const learningRate = optimizer.schedule.learningRate(step);
   for (const [i, { variable }] of reached.entries()) {
     const { name, dtype, shape } = variable.spec;
-    if (builder.updates.has(name)) throw new FlowError("E_UPDATE", `${optimizer.name}.minimize: '${name}' is assigned in job '${builder.job}' and trained there too; make it trainable: false or do not assign it`);
+    if (builder.updates.has(name))
+      throw new FlowError(
+        "E_UPDATE",
+        `${optimizer.name}.minimize: '${name}' is assigned in job '${builder.job}' and trained there too; make it trainable: false or do not assign it`,
+      );
     const next = optimizer.update({
       value: variable.blob,
       gradient: clipped[i]!,

@@ -22,7 +22,11 @@ export interface UpdateContext {
   /** `[1]`, of the variable's dtype. */
   readonly learningRate: Blob;
   /** The optimizer's own variable `<variable>-<suffix>`; `set` gives its next value. */
-  slot(suffix: string, initial: number, options?: { readonly scalar?: boolean }): { readonly value: Blob; set(next: Blob): void };
+  slot(
+    suffix: string,
+    initial: number,
+    options?: { readonly scalar?: boolean },
+  ): { readonly value: Blob; set(next: Blob): void };
 }
 
 /** What `minimize` asked of a job. */
@@ -53,10 +57,17 @@ export abstract class Optimizer {
     checkOptions(where, options, [...known, "lossScaleFactor", "gradClipping"]);
     if (typeof (schedule as Schedule | undefined)?.learningRate !== "function") {
       const got = typeof schedule;
-      throw new FlowError("E_ARGUMENT", `${where}: the learning rate is ${got === "number" ? `the number ${String(schedule)}` : got}, expected a scheduler; a constant rate is new flow.optimizer.PiecewiseConstantScheduler([], [0.1])`);
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${where}: the learning rate is ${got === "number" ? `the number ${String(schedule)}` : got}, expected a scheduler; a constant rate is new flow.optimizer.PiecewiseConstantScheduler([], [0.1])`,
+      );
     }
     const { lossScaleFactor = 1, gradClipping } = options;
-    if (!Number.isInteger(lossScaleFactor) || lossScaleFactor < 1) throw new FlowError("E_ARGUMENT", `${where}: lossScaleFactor is ${lossScaleFactor}, expected an integer of at least 1`);
+    if (!Number.isInteger(lossScaleFactor) || lossScaleFactor < 1)
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${where}: lossScaleFactor is ${lossScaleFactor}, expected an integer of at least 1`,
+      );
     this.lossScaleFactor = lossScaleFactor;
     this.gradClipping = gradClipping;
   }
@@ -71,11 +82,21 @@ export abstract class Optimizer {
   minimize(loss: Blob | readonly Blob[]): void {
     const builder = currentBuilder(`${this.name}.minimize`);
     const losses = loss instanceof Blob ? [loss] : loss;
-    if (!builder.training) throw new FlowError("E_OPTIMIZER", `${this.name}.minimize: job '${builder.job}' is a predict job; declare it with { type: "train" }`);
-    if (!Array.isArray(losses) || losses.length === 0 || !losses.every((l) => l instanceof Blob)) throw new FlowError("E_ARGUMENT", `${this.name}.minimize: expected a Blob or a non-empty array of Blobs`);
+    if (!builder.training)
+      throw new FlowError(
+        "E_OPTIMIZER",
+        `${this.name}.minimize: job '${builder.job}' is a predict job; declare it with { type: "train" }`,
+      );
+    if (!Array.isArray(losses) || losses.length === 0 || !losses.every((l) => l instanceof Blob))
+      throw new FlowError("E_ARGUMENT", `${this.name}.minimize: expected a Blob or a non-empty array of Blobs`);
     for (const l of losses as readonly Blob[]) {
-      if (!l.dtype.startsWith("float")) throw new FlowError("E_DTYPE", `${this.name}.minimize: the loss is ${textOf(l)}, expected a floating dtype`);
-      if (textOf(l) !== textOf(losses[0]!)) throw new FlowError("E_SHAPE", `${this.name}.minimize: losses are ${textOf(losses[0]!)} and ${textOf(l)}, expected equal types`);
+      if (!l.dtype.startsWith("float"))
+        throw new FlowError("E_DTYPE", `${this.name}.minimize: the loss is ${textOf(l)}, expected a floating dtype`);
+      if (textOf(l) !== textOf(losses[0]!))
+        throw new FlowError(
+          "E_SHAPE",
+          `${this.name}.minimize: losses are ${textOf(losses[0]!)} and ${textOf(l)}, expected equal types`,
+        );
     }
     objectives.set(builder, { optimizer: this, losses: [...losses] });
   }
@@ -83,6 +104,7 @@ export abstract class Optimizer {
 
 /** Clips by the norm of all gradients together: each times `min(1, clipNorm / norm)`.  @flow optimizer.grad_clipping.by_global_norm */
 export function byGlobalNorm(clipNorm: number): GradientClipping {
-  if (!(typeof clipNorm === "number" && clipNorm > 0)) throw new FlowError("E_ARGUMENT", `gradClipping.byGlobalNorm: clipNorm is ${clipNorm}, expected a positive number`);
+  if (!(typeof clipNorm === "number" && clipNorm > 0))
+    throw new FlowError("E_ARGUMENT", `gradClipping.byGlobalNorm: clipNorm is ${clipNorm}, expected a positive number`);
   return Object.freeze({ clipNorm });
 }

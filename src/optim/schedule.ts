@@ -21,18 +21,25 @@ export class PiecewiseConstantScheduler implements Schedule {
     readonly values: readonly number[],
   ) {
     const where = "PiecewiseConstantScheduler";
-    if (!Array.isArray(boundaries) || !Array.isArray(values)) throw new FlowError("E_ARGUMENT", `${where}: boundaries and values must be arrays`);
+    if (!Array.isArray(boundaries) || !Array.isArray(values))
+      throw new FlowError("E_ARGUMENT", `${where}: boundaries and values must be arrays`);
     if (values.length !== boundaries.length + 1) {
-      throw new FlowError("E_ARGUMENT", `${where}: got ${boundaries.length} boundaries and ${values.length} values, expected one value more than boundaries`);
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${where}: got ${boundaries.length} boundaries and ${values.length} values, expected one value more than boundaries`,
+      );
     }
-    if (!boundaries.every((b, i) => Number.isInteger(b) && (i === 0 || b > boundaries[i - 1]!))) throw new FlowError("E_ARGUMENT", `${where}: boundaries [${boundaries.join(", ")}] must be rising integers`);
-    if (!values.every((v) => Number.isFinite(v))) throw new FlowError("E_ARGUMENT", `${where}: values [${values.join(", ")}] must be finite numbers`);
+    if (!boundaries.every((b, i) => Number.isInteger(b) && (i === 0 || b > boundaries[i - 1]!)))
+      throw new FlowError("E_ARGUMENT", `${where}: boundaries [${boundaries.join(", ")}] must be rising integers`);
+    if (!values.every((v) => Number.isFinite(v)))
+      throw new FlowError("E_ARGUMENT", `${where}: values [${values.join(", ")}] must be finite numbers`);
   }
 
   learningRate(step: Blob): Blob {
     const value = (i: number): Blob => constant(this.values[i]!, { dtype: "float64" });
     const rate = this.boundaries.reduceRight<Blob>(
-      (later, boundary, i) => where(emit(lessEqualOp, [step, constant(boundary, { dtype: "int64" })], {}), value(i), later),
+      (later, boundary, i) =>
+        where(emit(lessEqualOp, [step, constant(boundary, { dtype: "int64" })], {}), value(i), later),
       value(this.values.length - 1),
     );
     return cast(rate, "float32");

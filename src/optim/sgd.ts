@@ -20,7 +20,8 @@ export class SGD extends Optimizer {
   constructor(lrScheduler: Schedule, options: SGDOptions = {}) {
     super("SGD", lrScheduler, options, ["momentum"]);
     const { momentum = 0.9 } = options;
-    if (!(typeof momentum === "number" && momentum >= 0 && momentum < 1)) throw new FlowError("E_ARGUMENT", `SGD: momentum is ${momentum}, expected 0 <= momentum < 1`);
+    if (!(typeof momentum === "number" && momentum >= 0 && momentum < 1))
+      throw new FlowError("E_ARGUMENT", `SGD: momentum is ${momentum}, expected 0 <= momentum < 1`);
     this.momentum = momentum;
   }
 

@@ -1,7 +1,6 @@
-import type { Graph } from "../graph/graph.js";
+import type { Attrs, Graph } from "../graph/graph.js";
 import { type Rewritten, rewrite } from "../graph/rewrite.js";
 import type { TraceContext } from "../graph/trace.js";
-import type { Attrs } from "../graph/graph.js";
 import type { Op } from "../ops/define.js";
 import { findOp } from "../ops/index.js";
 

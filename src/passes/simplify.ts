@@ -4,7 +4,7 @@ import { type Graph, type Node, rootsOf } from "../graph/graph.js";
 import { rewrite } from "../graph/rewrite.js";
 import { emit, type TraceContext } from "../graph/trace.js";
 import { cast, multiply, subtract } from "../ops/elementwise.js";
-import { matmul, type MatmulAttrs } from "../ops/linalg.js";
+import { type MatmulAttrs, matmul } from "../ops/linalg.js";
 import { constantOp, constantValue, isScalar } from "../ops/sources.js";
 import { broadcastTo, reshape, transpose } from "../ops/structure.js";
 import { cse } from "./cse.js";
@@ -15,9 +15,11 @@ type Identity = (node: Node, inputs: readonly Blob[], uses: (blob: Blob) => numb
 
 const is = (blob: Blob, value: number): boolean => constantValue(blob) === value;
 const shaped = (x: Blob, { outputs }: Node): Blob => broadcastTo(x, outputs[0]!.shape);
-const filled = (value: number, { outputs: [y] }: Node): Blob => emit(constantOp, [], { value, dtype: y!.dtype, shape: y!.shape });
+const filled = (value: number, { outputs: [y] }: Node): Blob =>
+  emit(constantOp, [], { value, dtype: y!.dtype, shape: y!.shape });
 /** The value rounded as the dtype stores it; undefined for dtypes that need no folding. */
-const rounded = (value: number, dtype: string): number | undefined => (dtype === "float32" ? Math.fround(value) : dtype === "float64" ? value : undefined);
+const rounded = (value: number, dtype: string): number | undefined =>
+  dtype === "float32" ? Math.fround(value) : dtype === "float64" ? value : undefined;
 
 const identities: Readonly<Record<string, readonly Identity[]>> = {
   add: [
@@ -49,18 +51,31 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
     (node, [x]) => castConstant(node, x!),
     (node, [x]) => (x!.dtype === node.outputs[0]!.dtype ? x : undefined),
     // bool -> any -> dtype is bool -> dtype
-    (node, [x]) => (x!.node.op === "cast" && x!.node.inputs[0]!.dtype === "bool" ? cast(x!.node.inputs[0]!, node.outputs[0]!.dtype) : undefined),
+    (node, [x]) =>
+      x!.node.op === "cast" && x!.node.inputs[0]!.dtype === "bool"
+        ? cast(x!.node.inputs[0]!, node.outputs[0]!.dtype)
+        : undefined,
   ],
   reshape: [
     (node, [x]) => (sameShape(x!.shape, node.outputs[0]!.shape) ? x : undefined),
     (node, [x]) => (x!.node.op === "reshape" ? reshape(x!.node.inputs[0]!, node.outputs[0]!.shape) : undefined), // reshape(reshape(x)) -> reshape(x)
     (node, [x]) => constantMoved(node, x!),
   ],
-  broadcastTo: [(node, [x]) => (sameShape(x!.shape, node.outputs[0]!.shape) ? x : undefined), (node, [x]) => constantMoved(node, x!)],
+  broadcastTo: [
+    (node, [x]) => (sameShape(x!.shape, node.outputs[0]!.shape) ? x : undefined),
+    (node, [x]) => constantMoved(node, x!),
+  ],
   transpose: [
     (node, [x]) => ((node.attrs.perm as readonly number[]).every((axis, i) => axis === i) ? x : undefined),
     // transpose(transpose(x, p), q) -> transpose(x, p[q])
-    (node, [x]) => (x!.node.op === "transpose" ? transpose(x!.node.inputs[0]!, { perm: (node.attrs.perm as readonly number[]).map((axis) => (x!.node.attrs.perm as readonly number[])[axis]!) }) : undefined),
+    (node, [x]) =>
+      x!.node.op === "transpose"
+        ? transpose(x!.node.inputs[0]!, {
+            perm: (node.attrs.perm as readonly number[]).map(
+              (axis) => (x!.node.attrs.perm as readonly number[])[axis]!,
+            ),
+          })
+        : undefined,
     (node, [x]) => constantMoved(node, x!),
   ],
   matmul: [(node, [a, b]) => transposeFolded(node, a!, b!)],
@@ -91,13 +106,21 @@ function castConstant(node: Node, x: Blob): Blob | undefined {
 
 function scaleOfScale(x: Blob, scale: Blob): Blob | undefined {
   const [inner, first] = x.node.op === "multiply" ? x.node.inputs : [];
-  if (inner === undefined || first === undefined || !isScalar(scale) || !isScalar(first) || isScalar(inner)) return undefined;
+  if (inner === undefined || first === undefined || !isScalar(scale) || !isScalar(first) || isScalar(inner))
+    return undefined;
   return sameShape(inner.shape, x.shape) ? multiply(inner, multiply(first, scale)) : undefined;
 }
 
 /** (a b) * s -> (a s) b, where a is the smaller matrix and the product has no other use: the scale touches fewer elements. */
 function scaleOfProduct(x: Blob, scale: Blob, uses: (blob: Blob) => number): Blob | undefined {
-  if (x.node.op !== "matmul" || !isScalar(scale) || constantValue(scale) !== undefined || uses(x) > 1 || scale.shape.length > x.shape.length) return undefined;
+  if (
+    x.node.op !== "matmul" ||
+    !isScalar(scale) ||
+    constantValue(scale) !== undefined ||
+    uses(x) > 1 ||
+    scale.shape.length > x.shape.length
+  )
+    return undefined;
   const [a, b] = x.node.inputs as [Blob, Blob];
   const attrs = x.node.attrs as MatmulAttrs;
   const size = Math.min(sizeOf(a.shape), sizeOf(b.shape));
@@ -108,7 +131,13 @@ function scaleOfProduct(x: Blob, scale: Blob, uses: (blob: Blob) => number): Blo
 /** x / 2^n -> x * 2^-n, which is exact. */
 function reciprocalOfPower(x: Blob, y: Blob): Blob | undefined {
   const value = constantValue(y);
-  if (value === undefined || !x.dtype.startsWith("float") || value === 0 || !Number.isInteger(Math.log2(Math.abs(value)))) return undefined;
+  if (
+    value === undefined ||
+    !x.dtype.startsWith("float") ||
+    value === 0 ||
+    !Number.isInteger(Math.log2(Math.abs(value)))
+  )
+    return undefined;
   return isScalar(y) && y.shape.length <= x.shape.length ? multiply(x, 1 / value) : undefined;
 }
 
@@ -131,7 +160,8 @@ function swapsLast({ node }: Blob): boolean {
 export function simplify(graph: Graph, context: TraceContext): Graph {
   for (let round = 0; round < 20; round++) {
     const counts = new Map<Blob, number>();
-    for (const blob of [...graph.nodes.flatMap((node) => node.inputs), ...rootsOf(graph)]) counts.set(blob, (counts.get(blob) ?? 0) + 1);
+    for (const blob of [...graph.nodes.flatMap((node) => node.inputs), ...rootsOf(graph)])
+      counts.set(blob, (counts.get(blob) ?? 0) + 1);
     const uses = (blob: Blob): number => counts.get(blob) ?? Infinity; // made in this round: known in the next
     let changed = false;
     const next = rewrite(graph, context, (node, inputs) => {
@@ -148,4 +178,3 @@ export function simplify(graph: Graph, context: TraceContext): Graph {
   }
   return graph;
 }
-

@@ -15,13 +15,16 @@ function problemOf(name: string): string | undefined {
 
 /** E_NAME unless `name` can be a variable's name, and so a directory of a checkpoint. */
 export function checkName(name: string): void {
-  const problem = reserved.includes(name.toLowerCase()) ? "the checkpoint format keeps that name for itself" : problemOf(name);
+  const problem = reserved.includes(name.toLowerCase())
+    ? "the checkpoint format keeps that name for itself"
+    : problemOf(name);
   if (problem !== undefined) throw new FlowError("E_NAME", `variable '${name}': ${problem}; choose another name`);
 }
 
 /** E_NAME unless `fileName` can be a variable's file in its directory. */
 export function checkFileName(fileName: string): void {
-  const problem = fileName.toLowerCase() === "meta" ? "the checkpoint format keeps that name for itself" : problemOf(fileName);
+  const problem =
+    fileName.toLowerCase() === "meta" ? "the checkpoint format keeps that name for itself" : problemOf(fileName);
   if (problem !== undefined) throw new FlowError("E_NAME", `fileName '${fileName}': ${problem}; choose another name`);
 }
 
@@ -30,7 +33,11 @@ export function checkDistinct(names: readonly string[]): void {
   const seen = new Map<string, string>();
   for (const name of names) {
     const other = seen.get(name.toLowerCase());
-    if (other !== undefined && other !== name) throw new FlowError("E_NAME", `variables '${other}' and '${name}' differ only in case, and some file systems cannot tell them apart; rename one`);
+    if (other !== undefined && other !== name)
+      throw new FlowError(
+        "E_NAME",
+        `variables '${other}' and '${name}' differ only in case, and some file systems cannot tell them apart; rename one`,
+      );
     seen.set(name.toLowerCase(), name);
   }
 }

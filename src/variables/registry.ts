@@ -72,7 +72,10 @@ function checkSame(earlier: VariableSpec, later: VariableSpec, job: string): voi
   for (const key of ["shape", "dtype", "initializer", "regularizer", "randomSeed", "fileName"] as const) {
     const [a, b] = [JSON.stringify(earlier[key] ?? null), JSON.stringify(later[key] ?? null)];
     if (a === b) continue;
-    throw new FlowError("E_VARIABLE", `getVariable: '${later.name}' has ${key} ${b} in job '${job}' (${later.site}), but ${a} where it was made first (${earlier.site}); jobs share variables by name, so make them equal or use another name`);
+    throw new FlowError(
+      "E_VARIABLE",
+      `getVariable: '${later.name}' has ${key} ${b} in job '${job}' (${later.site}), but ${a} where it was made first (${earlier.site}); jobs share variables by name, so make them equal or use another name`,
+    );
   }
 }
 
@@ -111,7 +114,18 @@ export interface VariableOptions {
   readonly fileName?: string;
 }
 
-const known = ["shape", "dtype", "initializer", "regularizer", "trainable", "modelName", "randomSeed", "distribute", "reuse", "fileName"] as const;
+const known = [
+  "shape",
+  "dtype",
+  "initializer",
+  "regularizer",
+  "trainable",
+  "modelName",
+  "randomSeed",
+  "distribute",
+  "reuse",
+  "fileName",
+] as const;
 
 /**
  * The variable of this name (inside the open namespaces), made where the job has none yet. Again in the same job it
@@ -122,34 +136,68 @@ const known = ["shape", "dtype", "initializer", "regularizer", "trainable", "mod
 export function getVariable(name: string, options: VariableOptions = {}): Blob {
   const builder = currentBuilder("getVariable");
   const variables = active.variables;
-  if (variables === undefined || variables.builder !== builder) throw new FlowError("E_OUTSIDE_JOB", "getVariable: called outside a job function");
+  if (variables === undefined || variables.builder !== builder)
+    throw new FlowError("E_OUTSIDE_JOB", "getVariable: called outside a job function");
   checkOptions("getVariable", options, known);
-  const { shape, dtype, initializer, regularizer, trainable = true, randomSeed, reuse = true, fileName = "out" } = options;
-  if (typeof name !== "string") throw new FlowError("E_NAME", `getVariable: the name is ${typeof name}, expected a string`);
+  const {
+    shape,
+    dtype,
+    initializer,
+    regularizer,
+    trainable = true,
+    randomSeed,
+    reuse = true,
+    fileName = "out",
+  } = options;
+  if (typeof name !== "string")
+    throw new FlowError("E_NAME", `getVariable: the name is ${typeof name}, expected a string`);
   const full = builder.qualify(name);
   const where = `getVariable('${full}')`;
   const existing = variables.all.get(full);
   if (existing !== undefined) {
     const { spec, blob } = existing;
-    if (!reuse) throw new FlowError("E_DUPLICATE", `${where}: this job already has the variable (made at ${spec.site}) and reuse is false; use another name`);
+    if (!reuse)
+      throw new FlowError(
+        "E_DUPLICATE",
+        `${where}: this job already has the variable (made at ${spec.site}) and reuse is false; use another name`,
+      );
     if ((shape !== undefined && !sameShape(shape, spec.shape)) || (dtype !== undefined && dtype !== spec.dtype)) {
-      throw new FlowError("E_VARIABLE", `${where}: got ${typeText(dtype ?? spec.dtype, shape ?? spec.shape)}, but it is ${typeText(spec.dtype, spec.shape)} where it was made (${spec.site})`);
+      throw new FlowError(
+        "E_VARIABLE",
+        `${where}: got ${typeText(dtype ?? spec.dtype, shape ?? spec.shape)}, but it is ${typeText(spec.dtype, spec.shape)} where it was made (${spec.site})`,
+      );
     }
     return blob;
   }
-  if (shape === undefined) throw new FlowError("E_VARIABLE", `${where}: shape is missing; the job has no variable of that name yet`);
+  if (shape === undefined)
+    throw new FlowError("E_VARIABLE", `${where}: shape is missing; the job has no variable of that name yet`);
   if (!Array.isArray(shape) || shape.length === 0 || !shape.every((d) => Number.isInteger(d) && d > 0)) {
-    throw new FlowError("E_SHAPE", `${where}: shape is ${JSON.stringify(shape)}, expected an array of at least one positive integer`);
+    throw new FlowError(
+      "E_SHAPE",
+      `${where}: shape is ${JSON.stringify(shape)}, expected an array of at least one positive integer`,
+    );
   }
-  if (dtype !== undefined && !dtypes.includes(dtype)) throw new FlowError("E_DTYPE", `${where}: dtype is ${String(dtype)}, expected one of ${dtypes.join(", ")}`);
-  if (dtype === "bool" ) throw new FlowError("E_DTYPE", `${where}: variables cannot be bool; use int8 or uint8`);
-  if (initializer === undefined) throw new FlowError("E_VARIABLE", `${where}: initializer is missing; pass one, such as flow.zerosInitializer()`);
-  if (randomSeed !== undefined && !Number.isSafeInteger(randomSeed)) throw new FlowError("E_ARGUMENT", `${where}: randomSeed is ${randomSeed}, expected an integer`);
+  if (dtype !== undefined && !dtypes.includes(dtype))
+    throw new FlowError("E_DTYPE", `${where}: dtype is ${String(dtype)}, expected one of ${dtypes.join(", ")}`);
+  if (dtype === "bool") throw new FlowError("E_DTYPE", `${where}: variables cannot be bool; use int8 or uint8`);
+  if (initializer === undefined)
+    throw new FlowError("E_VARIABLE", `${where}: initializer is missing; pass one, such as flow.zerosInitializer()`);
+  if (randomSeed !== undefined && !Number.isSafeInteger(randomSeed))
+    throw new FlowError("E_ARGUMENT", `${where}: randomSeed is ${randomSeed}, expected an integer`);
   checkName(full);
   checkFileName(fileName);
   checkInitializer(where, initializer, dtype ?? "float32");
   return variables.create(
-    { name: full, shape: Object.freeze([...shape]), dtype: dtype ?? "float32", initializer, regularizer, randomSeed, fileName, site: callSite() },
+    {
+      name: full,
+      shape: Object.freeze([...shape]),
+      dtype: dtype ?? "float32",
+      initializer,
+      regularizer,
+      randomSeed,
+      fileName,
+      site: callSite(),
+    },
     trainable,
   );
 }

@@ -8,7 +8,8 @@ export interface Regularizer {
 
 function checked(where: string, l1: number, l2: number): Regularizer {
   for (const value of [l1, l2]) {
-    if (!(typeof value === "number" && value >= 0 && Number.isFinite(value))) throw new FlowError("E_ARGUMENT", `${where}: got ${value}, expected numbers of at least 0`);
+    if (!(typeof value === "number" && value >= 0 && Number.isFinite(value)))
+      throw new FlowError("E_ARGUMENT", `${where}: got ${value}, expected numbers of at least 0`);
   }
   return Object.freeze({ l1, l2 });
 }

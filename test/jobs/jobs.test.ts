@@ -18,20 +18,41 @@ test("returns: one blob, tuples, objects, nested, and the value before the updat
     },
   );
   await checkPoint.init();
-  const { loss, pair } = await job([[1, 2, 3], [4, 5, 6]]);
+  const { loss, pair } = await job([
+    [1, 2, 3],
+    [4, 5, 6],
+  ]);
   expect(loss.item()).toBe(21);
-  expect(pair[0].toArray()).toEqual([[1, 2, 3], [4, 5, 6]]);
+  expect(pair[0].toArray()).toEqual([
+    [1, 2, 3],
+    [4, 5, 6],
+  ]);
   expect(pair[1].w.toArray()).toEqual([1, 1, 1]);
-  expect((await job([[1, 2, 3], [4, 5, 6]])).pair[1].w.toArray()).toEqual([1 - 5, 1 - 7, 1 - 9]);
+  expect(
+    (
+      await job([
+        [1, 2, 3],
+        [4, 5, 6],
+      ])
+    ).pair[1].w.toArray(),
+  ).toEqual([1 - 5, 1 - 7, 1 - 9]);
 });
 
 test("an unannotated job gives a JobResult: awaited, get() once, asyncGet", async () => {
-  const job = flow.globalFunction({ name: "free" }, [tp.Numpy.Placeholder([2])], (x) => ({ twice: x.add(x), none: null }));
+  const job = flow.globalFunction({ name: "free" }, [tp.Numpy.Placeholder([2])], (x) => ({
+    twice: x.add(x),
+    none: null,
+  }));
   expect((await job([1, 2])).twice.toArray()).toEqual([2, 4]);
   const result = job([3, 4]);
   expect((await result.get()).twice.numpy().toArray()).toEqual([6, 8]);
   expect((await failure(() => result.get())).code).toBe("E_ARGUMENT");
-  const seen = await new Promise<flow.NdArray>((resolve) => job([5, 6]).asyncGet(({ twice, none }) => resolve((expect(none).toBeNull(), twice))));
+  const seen = await new Promise<flow.NdArray>((resolve) =>
+    job([5, 6]).asyncGet(({ twice, none }) => {
+      expect(none).toBeNull();
+      resolve(twice);
+    }),
+  );
   expect(seen.toArray()).toEqual([10, 12]);
 });
 
@@ -51,8 +72,14 @@ test("feeds are copied at the call, calls run in order, results are fresh and fr
 
 test("every dtype goes in and out", async () => {
   const types = [flow.float32, flow.float64, flow.int8, flow.uint8, flow.int32, flow.int64] as const;
-  const job = flow.globalFunction({ name: "types" }, types.map((dtype) => tp.Numpy.Placeholder([2], { dtype })), (...blobs) => blobs);
-  const results = (await (job as (...feeds: unknown[]) => Promise<flow.NdArray[]>)(...types.map(() => [1, 2])));
+  const job = flow.globalFunction(
+    { name: "types" },
+    types.map((dtype) => tp.Numpy.Placeholder([2], { dtype })),
+    (...blobs) => blobs,
+  );
+  const results = await (job as unknown as (...feeds: unknown[]) => Promise<flow.NdArray[]>)(
+    ...types.map(() => [1, 2]),
+  );
   expect(results.map(({ dtype }) => dtype)).toEqual(types);
   for (const result of results) expect(result.toArray()).toEqual([1, 2]);
   expect(results.at(-1)!.data).toEqual(BigInt64Array.of(1n, 2n));
@@ -63,11 +90,31 @@ test("wrong feeds are one error that names job and argument", async () => {
   await checkPoint.init();
   const cases: readonly [unknown[], string, string][] = [
     [[tinyImages], "E_ARGUMENT", "job 'train_job': got 1 arguments, expected 2"],
-    [[tinyImages.slice(1), tinyLabels], "E_SHAPE", "job 'train_job', argument 0: got an array of 7, expected an array of 8 (float32[8,4])"],
-    [[new Float64Array(32), tinyLabels], "E_DTYPE", "job 'train_job', argument 0: got float64, expected float32[8,4]; convert it first"],
-    [[new Float32Array(31), tinyLabels], "E_SHAPE", "job 'train_job', argument 0: got 31 elements, expected float32[8,4], which has 32"],
-    [[new flow.NdArray(new Float32Array(32), [4, 8]), tinyLabels], "E_SHAPE", "job 'train_job', argument 0: got float32[4,8], expected float32[8,4]; reshape it"],
-    [[tinyImages, tinyLabels.map((l) => l + 0.5)], "E_DTYPE", "job 'train_job', argument 1[0]: 0.5 does not fit int32, expected int32[8]"],
+    [
+      [tinyImages.slice(1), tinyLabels],
+      "E_SHAPE",
+      "job 'train_job', argument 0: got an array of 7, expected an array of 8 (float32[8,4])",
+    ],
+    [
+      [new Float64Array(32), tinyLabels],
+      "E_DTYPE",
+      "job 'train_job', argument 0: got float64, expected float32[8,4]; convert it first",
+    ],
+    [
+      [new Float32Array(31), tinyLabels],
+      "E_SHAPE",
+      "job 'train_job', argument 0: got 31 elements, expected float32[8,4], which has 32",
+    ],
+    [
+      [new flow.NdArray(new Float32Array(32), [4, 8]), tinyLabels],
+      "E_SHAPE",
+      "job 'train_job', argument 0: got float32[4,8], expected float32[8,4]; reshape it",
+    ],
+    [
+      [tinyImages, tinyLabels.map((l) => l + 0.5)],
+      "E_DTYPE",
+      "job 'train_job', argument 1[0]: 0.5 does not fit int32, expected int32[8]",
+    ],
     [[tinyImages, null], "E_ARGUMENT", "job 'train_job', argument 1: got null, expected int32[8]"],
   ];
   for (const [args, code, message] of cases) {
@@ -99,20 +146,31 @@ test("a failed step changes nothing", async () => {
 test("a variable without a value is an error that says what to call", async () => {
   const job = tinyJob();
   const error = await failure(() => job(tinyImages, tinyLabels));
-  expect(error.message).toMatch(/job 'train_job': variable 'dense1-weight' has no value; call checkPoint.init\(\) or checkPoint.load/);
+  expect(error.message).toMatch(
+    /job 'train_job': variable 'dense1-weight' has no value; call checkPoint.init\(\) or checkPoint.load/,
+  );
 });
 
 test("a late job joins with the values kept; its own variables need init({ onlyMissing })", async () => {
   const train = tinyJob();
   await checkPoint.init();
   for (let i = 0; i < 20; i++) await train(tinyImages, tinyLabels);
-  const late = flow.globalFunction({ name: "late", returns: [tp.Numpy, tp.Numpy] }, [tp.Numpy.Placeholder([8, 4])], (x) => {
-    const extra = flow.getVariable("extra", { shape: [2], initializer: flow.constantInitializer(5) });
-    return [flow.getVariable("dense1-weight", { shape: [8, 4], initializer: flow.truncatedNormal(0.5) }), tinyModel2(x).add(extra)];
-  });
+  const late = flow.globalFunction(
+    { name: "late", returns: [tp.Numpy, tp.Numpy] },
+    [tp.Numpy.Placeholder([8, 4])],
+    (x) => {
+      const extra = flow.getVariable("extra", { shape: [2], initializer: flow.constantInitializer(5) });
+      return [
+        flow.getVariable("dense1-weight", { shape: [8, 4], initializer: flow.truncatedNormal(0.5) }),
+        tinyModel2(x).add(extra),
+      ];
+    },
+  );
   const tinyModel2 = (x: flow.Blob): flow.Blob => flow.math.reduceSum(x, { axis: 1, keepdims: true });
   expect((await failure(() => late(tinyImages))).message).toContain("'extra'");
-  const probe = flow.globalFunction({ name: "probe", returns: tp.Numpy }, () => flow.getVariable("dense1-weight", { shape: [8, 4], initializer: flow.truncatedNormal(0.5) }).add(0));
+  const probe = flow.globalFunction({ name: "probe", returns: tp.Numpy }, () =>
+    flow.getVariable("dense1-weight", { shape: [8, 4], initializer: flow.truncatedNormal(0.5) }).add(0),
+  );
   const trained = (await probe()).data;
   await checkPoint.init({ onlyMissing: true });
   const [weight] = await late(tinyImages);
@@ -123,7 +181,9 @@ test("a late job joins with the values kept; its own variables need init({ onlyM
 
 test("an eval job shares the variables and sees the last update", async () => {
   const train = tinyJob();
-  const predict = flow.globalFunction({ name: "predict", returns: tp.Numpy }, [tp.Numpy.Placeholder([3, 4])], (x) => tinyModel(x));
+  const predict = flow.globalFunction({ name: "predict", returns: tp.Numpy }, [tp.Numpy.Placeholder([3, 4])], (x) =>
+    tinyModel(x),
+  );
   await checkPoint.init();
   const before = await predict(tinyImages.slice(0, 3));
   await train(tinyImages, tinyLabels);
@@ -142,9 +202,12 @@ test("clearDefaultSession: queued calls finish, old jobs refuse, a new life begi
 });
 
 test("declaring: wrong uses", async () => {
-  const declare = (options: object, ...rest: unknown[]) => (flow.globalFunction as (...args: unknown[]) => unknown)(options, ...rest);
+  const declare = (options: object, ...rest: unknown[]) =>
+    (flow.globalFunction as (...args: unknown[]) => unknown)(options, ...rest);
   expect((await failure(() => declare({}, () => null))).code).toBe("E_NAME");
-  expect((await failure(() => declare({ type: "trian", name: "a" }, () => null))).message).toContain("expected \"train\" or \"predict\"");
+  expect((await failure(() => declare({ type: "trian", name: "a" }, () => null))).message).toContain(
+    'expected "train" or "predict"',
+  );
   expect((await failure(() => declare({ nmae: "a" }, () => null))).message).toContain("did you mean 'name'?");
   expect((await failure(() => declare({ name: "a/b" }, () => null))).code).toBe("E_NAME");
   expect((await failure(() => flow.nn.relu(null as never))).code).toBe("E_OUTSIDE_JOB");
@@ -155,9 +218,16 @@ test("declaring: wrong uses", async () => {
 /** The error of a job whose function is `fn`. */
 const tracing = (fn: (x: flow.Blob) => unknown, type: "train" | "predict" = "predict") =>
   failure(async () => {
-    const job = (flow.globalFunction as (...args: unknown[]) => () => Promise<unknown>)({ type, name: "wrong" }, [tp.Numpy.Placeholder([2, 3])], fn);
+    const job = (flow.globalFunction as (...args: unknown[]) => () => Promise<unknown>)(
+      { type, name: "wrong" },
+      [tp.Numpy.Placeholder([2, 3])],
+      fn,
+    );
     try {
-      await (job as (...feeds: unknown[]) => Promise<unknown>)([[1, 2, 3], [4, 5, 6]]);
+      await (job as (...feeds: unknown[]) => Promise<unknown>)([
+        [1, 2, 3],
+        [4, 5, 6],
+      ]);
     } finally {
       await flow.clearDefaultSession();
     }
@@ -169,8 +239,16 @@ test("errors inside job functions", async () => {
   const cases: readonly [(x: flow.Blob) => unknown, string, RegExp, ("train" | "predict")?][] = [
     [async (x) => x, "E_ASYNC_JOB", /must not be async/],
     [(x) => [x, 3], "E_RETURNS", /returned number at \[1\], expected Blobs/],
-    [(x) => x.add(flow.cast(x, "float64")), "E_DTYPE", /add: got float32\[2,3\] and float64\[2,3\], expected equal dtypes/],
-    [(x) => x.add(flow.constant(1, { dtype: "float32", shape: [4] })), "E_SHAPE", /add: cannot broadcast float32\[2,3\] with float32\[4\]: dimension 1 is 3 on the left and 4 on the right/],
+    [
+      (x) => x.add(flow.cast(x, "float64")),
+      "E_DTYPE",
+      /add: got float32\[2,3\] and float64\[2,3\], expected equal dtypes/,
+    ],
+    [
+      (x) => x.add(flow.constant(1, { dtype: "float32", shape: [4] })),
+      "E_SHAPE",
+      /add: cannot broadcast float32\[2,3\] with float32\[4\]: dimension 1 is 3 on the left and 4 on the right/,
+    ],
     [(x) => flow.reshape(x, [4, -1]), "E_SHAPE", /reshape: cannot give float32\[2,3\] the shape \[4,-1\]/],
     [(x) => flow.matmul(x, x), "E_SHAPE", /inner dimensions 3 and 2 differ/],
     [(x) => flow.transpose(x, { perm: [0, 0] }), "E_ARGUMENT", /no permutation/],
@@ -178,26 +256,54 @@ test("errors inside job functions", async () => {
     [(x) => flow.nn.softmax(x, { axis: 0 }), "E_ARGUMENT", /axis other than 0/],
     [(x) => flow.nn.relu(flow.cast(x, "int32")), "E_DTYPE", /relu: got int32/],
     [(x) => (x as unknown as number) + 1, "E_ARGUMENT", /has no value while the job is traced/],
-    [(x) => [flow.layers.dense(x, 2, { name: "d" }), flow.layers.dense(x, 2, { name: "d" })], "E_DUPLICATE", /already has the variable/],
-    [(x) => [flow.nn.relu(x, { name: "r" }), flow.nn.relu(x, { name: "r" })], "E_DUPLICATE", /an op named 'r' already exists/],
-    [(x) => flow.layers.dense(x, 2, { kernelInitialiser: initializer } as object), "E_OPTION", /did you mean 'kernelInitializer'\?/],
+    [
+      (x) => [flow.layers.dense(x, 2, { name: "d" }), flow.layers.dense(x, 2, { name: "d" })],
+      "E_DUPLICATE",
+      /already has the variable/,
+    ],
+    [
+      (x) => [flow.nn.relu(x, { name: "r" }), flow.nn.relu(x, { name: "r" })],
+      "E_DUPLICATE",
+      /an op named 'r' already exists/,
+    ],
+    [
+      (x) => flow.layers.dense(x, 2, { kernelInitialiser: initializer } as object),
+      "E_OPTION",
+      /did you mean 'kernelInitializer'\?/,
+    ],
     [() => flow.getVariable("v", { initializer }), "E_VARIABLE", /shape is missing/],
     [() => flow.getVariable("v", { shape: [1] }), "E_VARIABLE", /initializer is missing/],
     [() => flow.getVariable("../v", { shape: [1], initializer }), "E_NAME", /'\.\.\/v'/],
     [() => flow.getVariable("snapshot_done", { shape: [1], initializer }), "E_NAME", /snapshot_done/],
-    [() => [flow.getVariable("v", { shape: [1], initializer }), flow.getVariable("V", { shape: [1], initializer })], "E_NAME", /case/],
-    [() => [flow.getVariable("v", { shape: [1], initializer }), flow.getVariable("v", { shape: [2] })], "E_VARIABLE", /got float32\[2\], but it is float32\[1\]/],
-    [() => flow.getVariable("v", { shape: [1], dtype: "int32", initializer: flow.truncatedNormal(1) }), "E_DTYPE", /cannot fill a int32 variable/],
+    [
+      () => [flow.getVariable("v", { shape: [1], initializer }), flow.getVariable("V", { shape: [1], initializer })],
+      "E_NAME",
+      /case/,
+    ],
+    [
+      () => [flow.getVariable("v", { shape: [1], initializer }), flow.getVariable("v", { shape: [2] })],
+      "E_VARIABLE",
+      /got float32\[2\], but it is float32\[1\]/,
+    ],
+    [
+      () => flow.getVariable("v", { shape: [1], dtype: "int32", initializer: flow.truncatedNormal(1) }),
+      "E_DTYPE",
+      /cannot fill a int32 variable/,
+    ],
     [(x) => flow.scope.placement("tpu", "0:0", () => x), "E_DEVICE", /expected "cpu" or "gpu"/],
     [(x) => flow.scope.placement("cpu", "0", () => x), "E_DEVICE", /malformed/],
     [(x) => x, "E_OPTIMIZER", /a train job needs an optimizer/, "train"],
-    [(x) => (sgd().minimize(x), x), "E_OPTIMIZER", /depends on no trainable variable/, "train"],
-    [(x) => (sgd().minimize(x), x), "E_OPTIMIZER", /is a predict job/],
+    [(x) => [sgd().minimize(x), x], "E_OPTIMIZER", /depends on no trainable variable/, "train"],
+    [(x) => [sgd().minimize(x), x], "E_OPTIMIZER", /is a predict job/],
     [() => new flow.optimizer.SGD(0.1 as never), "E_ARGUMENT", /the number 0.1, expected a scheduler/],
     [() => new flow.optimizer.PiecewiseConstantScheduler([1], [0.1]), "E_ARGUMENT", /one value more/],
-    [() => new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [1]), { momentun: 1 } as object), "E_OPTION", /did you mean 'momentum'\?/],
+    [
+      () => new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [1]), { momentun: 1 } as object),
+      "E_OPTION",
+      /did you mean 'momentum'\?/,
+    ],
     [(x) => flow.nn.dropout(x, 1), "E_ARGUMENT", /0 <= rate < 1/],
-    [(x) => flow.constant(1, {}), "E_ARGUMENT", /dtype is missing/],
+    [() => flow.constant(1, {}), "E_ARGUMENT", /dtype is missing/],
   ];
   for (const [fn, code, message, type] of cases) {
     const error = await tracing(fn, type);
@@ -208,10 +314,14 @@ test("errors inside job functions", async () => {
 
 test("another job must make a shared variable the same way; the error names both places", async () => {
   tinyJob();
-  flow.globalFunction({ name: "other", returns: tp.Numpy }, () => flow.getVariable("dense1-weight", { shape: [8, 4], initializer: flow.truncatedNormal(0.1) }));
+  flow.globalFunction({ name: "other", returns: tp.Numpy }, () =>
+    flow.getVariable("dense1-weight", { shape: [8, 4], initializer: flow.truncatedNormal(0.1) }),
+  );
   const error = await failure(() => checkPoint.init());
   expect(error.code).toBe("E_VARIABLE");
-  expect(error.message).toMatch(/initializer .*"stddev":0.1.* in job 'other' \(.*jobs\.test\.ts:\d+:\d+\), but .*"stddev":0.5.* \(.*support\.ts:\d+:\d+\)/);
+  expect(error.message).toMatch(
+    /initializer .*"stddev":0.1.* in job 'other' \(.*jobs\.test\.ts:\d+:\d+\), but .*"stddev":0.5.* \(.*support\.ts:\d+:\d+\)/,
+  );
 });
 
 test("a missing gradient names the op and the path", async () => {
@@ -223,9 +333,15 @@ test("a missing gradient names the op and the path", async () => {
   const noGradient = op("mystery", { infer: ([x]) => x! });
   (ops as Record<string, unknown>).mystery = noGradient;
   try {
-    const error = await failure(() => graphOf("g", [{ dtype: "float32", shape: [2] }], (x) => [gradients([flow.math.exp(emit(noGradient, [flow.math.log(x)], {}))], [x])[0]!]));
+    const error = await failure(() =>
+      graphOf("g", [{ dtype: "float32", shape: [2] }], (x) => [
+        gradients([flow.math.exp(emit(noGradient, [flow.math.log(x)], {}))], [x])[0]!,
+      ]),
+    );
     expect(error.code).toBe("E_GRADIENT");
-    expect(error.message).toContain("op mystery has no gradient and lies on the path placeholder 'argument 0' -> log -> mystery -> exp");
+    expect(error.message).toContain(
+      "op mystery has no gradient and lies on the path placeholder 'argument 0' -> log -> mystery -> exp",
+    );
   } finally {
     delete (ops as Record<string, unknown>).mystery;
   }
@@ -234,7 +350,9 @@ test("a missing gradient names the op and the path", async () => {
 test("placement('gpu') without a GPU runs on the CPU and says so once", async () => {
   const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
   try {
-    const job = flow.globalFunction({ name: "gpu", returns: tp.Numpy }, [tp.Numpy.Placeholder([1])], (x) => flow.scope.placement("gpu", "0:0-3", () => flow.scope.placement("gpu", ["0:0"], () => x.add(1))));
+    const job = flow.globalFunction({ name: "gpu", returns: tp.Numpy }, [tp.Numpy.Placeholder([1])], (x) =>
+      flow.scope.placement("gpu", "0:0-3", () => flow.scope.placement("gpu", ["0:0"], () => x.add(1))),
+    );
     expect((await job([1])).item()).toBe(2);
     expect(write.mock.calls.filter(([text]) => String(text).includes("running on the CPU")).length).toBe(1);
   } finally {
@@ -245,8 +363,14 @@ test("placement('gpu') without a GPU runs on the CPU and says so once", async ()
 test("namespaces prefix variables and ops, and are restored after exceptions", async () => {
   const initializer = flow.onesInitializer();
   const job = flow.globalFunction({ name: "spaces", returns: [tp.Numpy, tp.Numpy] }, () => {
-    expect(() => flow.scope.namespace("lost", () => { throw new Error("stop"); })).toThrow("stop");
-    const inner = flow.scope.namespace("backbone", () => flow.scope.namespace("branch", () => flow.getVariable("var", { shape: [1], initializer })));
+    expect(() =>
+      flow.scope.namespace("lost", () => {
+        throw new Error("stop");
+      }),
+    ).toThrow("stop");
+    const inner = flow.scope.namespace("backbone", () =>
+      flow.scope.namespace("branch", () => flow.getVariable("var", { shape: [1], initializer })),
+    );
     expect(inner.opName).toBe("backbone-branch-var");
     expect(flow.getVariable("backbone-branch-var")).toBe(inner);
     return [inner, flow.getVariable("plain", { shape: [1], initializer })] as const;

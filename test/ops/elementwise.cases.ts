@@ -7,22 +7,64 @@ const x = { shape: [2, 3] };
 const positive = { shape: [2, 3], range: [0.5, 2] } as const;
 const ties = (name: string): Row["exact"] => [
   {
-    inputs: [{ shape: [3], data: [1, 2, 3] }, { shape: [3], data: [1, 3, 2] }],
+    inputs: [
+      { shape: [3], data: [1, 2, 3] },
+      { shape: [3], data: [1, 3, 2] },
+    ],
     output: name === "maximum" ? [1, 3, 3] : [1, 2, 2],
-    gradients: name === "maximum" ? [[1, 0, 1], [0, 1, 0]] : [[1, 1, 0], [0, 0, 1]],
+    gradients:
+      name === "maximum"
+        ? [
+            [1, 0, 1],
+            [0, 1, 0],
+          ]
+        : [
+            [1, 1, 0],
+            [0, 0, 1],
+          ],
   },
 ];
-const comparison = (op: "equal" | "notEqual" | "less" | "lessEqual" | "greater" | "greaterEqual", output: readonly number[]): Row => ({
+const comparison = (
+  op: "equal" | "notEqual" | "less" | "lessEqual" | "greater" | "greaterEqual",
+  output: readonly number[],
+): Row => ({
   op,
-  inputs: [{ shape: [2, 3], dtype: "int32", range: [-1, 1] }, { shape: [3], dtype: "int32", range: [-1, 1] }],
+  inputs: [
+    { shape: [2, 3], dtype: "int32", range: [-1, 1] },
+    { shape: [3], dtype: "int32", range: [-1, 1] },
+  ],
   call: (a, b) => math[op](a, b),
   print: `%2:bool[2,3] = ${op} %0 %1\n%3:int8[2,3] = cast %2 {dtype="int8"}`,
   differentiable: false,
   exact: [
-    { inputs: [{ shape: [4], data: [1, 2, 3, NaN] }, { shape: [4], data: [1, 3, 2, NaN] }], output },
-    { inputs: [{ shape: [3], data: [1, 2, 3], dtype: "int8" }, { shape: [3], data: [1, 3, 2], dtype: "int8" }], output: output.slice(0, 3) },
-    { inputs: [{ shape: [3], data: [1, 2, 3], dtype: "uint8" }, { shape: [3], data: [1, 3, 2], dtype: "uint8" }], output: output.slice(0, 3) },
-    { inputs: [{ shape: [3], data: [1, 2, 3], dtype: "int64" }, { shape: [3], data: [1, 3, 2], dtype: "int64" }], output: output.slice(0, 3) },
+    {
+      inputs: [
+        { shape: [4], data: [1, 2, 3, NaN] },
+        { shape: [4], data: [1, 3, 2, NaN] },
+      ],
+      output,
+    },
+    {
+      inputs: [
+        { shape: [3], data: [1, 2, 3], dtype: "int8" },
+        { shape: [3], data: [1, 3, 2], dtype: "int8" },
+      ],
+      output: output.slice(0, 3),
+    },
+    {
+      inputs: [
+        { shape: [3], data: [1, 2, 3], dtype: "uint8" },
+        { shape: [3], data: [1, 3, 2], dtype: "uint8" },
+      ],
+      output: output.slice(0, 3),
+    },
+    {
+      inputs: [
+        { shape: [3], data: [1, 2, 3], dtype: "int64" },
+        { shape: [3], data: [1, 3, 2], dtype: "int64" },
+      ],
+      output: output.slice(0, 3),
+    },
   ],
 });
 
@@ -33,33 +75,161 @@ export const rows: readonly Row[] = [
     call: (a, b) => a.add(b),
     print: "%2:float[2,3] = add %0 %1",
     exact: [
-      { inputs: [{ shape: [2, 1], data: [1, 2] }, { shape: [2], data: [10, 20] }], output: [11, 21, 12, 22], gradients: [[2, 2], [2, 2]] },
-      { inputs: [{ shape: [2], data: [1, 2], dtype: "int8" }, { shape: [2], data: [3, -4], dtype: "int8" }], output: [4, -2] },
-      { inputs: [{ shape: [2], data: [1, 2], dtype: "int64" }, { shape: [2], data: [3, -4], dtype: "int64" }], output: [4, -2] },
+      {
+        inputs: [
+          { shape: [2, 1], data: [1, 2] },
+          { shape: [2], data: [10, 20] },
+        ],
+        output: [11, 21, 12, 22],
+        gradients: [
+          [2, 2],
+          [2, 2],
+        ],
+      },
+      {
+        inputs: [
+          { shape: [2], data: [1, 2], dtype: "int8" },
+          { shape: [2], data: [3, -4], dtype: "int8" },
+        ],
+        output: [4, -2],
+      },
+      {
+        inputs: [
+          { shape: [2], data: [1, 2], dtype: "int64" },
+          { shape: [2], data: [3, -4], dtype: "int64" },
+        ],
+        output: [4, -2],
+      },
     ],
   },
-  { op: "subtract", inputs: [{ shape: [1] }, x], call: (a, b) => a.sub(b), print: "%2:float[2,3] = subtract %0 %1", exact: [{ inputs: [{ shape: [1], data: [5] }, { shape: [2], data: [1, 7] }], output: [4, -2], gradients: [[2], [-1, -1]] }] },
-  { op: "multiply", inputs: [x, { shape: [2, 1] }], call: (a, b) => a.mul(b), print: "%2:float[2,3] = multiply %0 %1", exact: [{ inputs: [{ shape: [2], data: [3, -4] }, { shape: [2], data: [0, Infinity] }], output: [0, -Infinity], gradients: [[0, Infinity], [3, -4]] }] },
+  {
+    op: "subtract",
+    inputs: [{ shape: [1] }, x],
+    call: (a, b) => a.sub(b),
+    print: "%2:float[2,3] = subtract %0 %1",
+    exact: [
+      {
+        inputs: [
+          { shape: [1], data: [5] },
+          { shape: [2], data: [1, 7] },
+        ],
+        output: [4, -2],
+        gradients: [[2], [-1, -1]],
+      },
+    ],
+  },
+  {
+    op: "multiply",
+    inputs: [x, { shape: [2, 1] }],
+    call: (a, b) => a.mul(b),
+    print: "%2:float[2,3] = multiply %0 %1",
+    exact: [
+      {
+        inputs: [
+          { shape: [2], data: [3, -4] },
+          { shape: [2], data: [0, Infinity] },
+        ],
+        output: [0, -Infinity],
+        gradients: [
+          [0, Infinity],
+          [3, -4],
+        ],
+      },
+    ],
+  },
   {
     op: "divide",
     inputs: [x, positive],
     call: (a, b) => a.div(b),
     print: "%2:float[2,3] = divide %0 %1",
     exact: [
-      { inputs: [{ shape: [3], data: [1, -1, 0] }, { shape: [3], data: [0, 0, 0] }], output: [Infinity, -Infinity, NaN] },
-      { inputs: [{ shape: [3], data: [7, -7, 6], dtype: "int32" }, { shape: [3], data: [2, 2, 3], dtype: "int32" }], output: [3, -3, 2] },
+      {
+        inputs: [
+          { shape: [3], data: [1, -1, 0] },
+          { shape: [3], data: [0, 0, 0] },
+        ],
+        output: [Infinity, -Infinity, NaN],
+      },
+      {
+        inputs: [
+          { shape: [3], data: [7, -7, 6], dtype: "int32" },
+          { shape: [3], data: [2, 2, 3], dtype: "int32" },
+        ],
+        output: [3, -3, 2],
+      },
     ],
   },
-  { op: "maximum", inputs: [x, { shape: [3] }], call: (a, b) => math.maximum(a, b), print: "%2:float[2,3] = maximum %0 %1", exact: ties("maximum")! },
-  { op: "minimum", inputs: [x, { shape: [3] }], call: (a, b) => math.minimum(a, b), print: "%2:float[2,3] = minimum %0 %1", exact: ties("minimum")! },
-  { op: "negative", inputs: [x], call: (a) => a.neg(), print: "%1:float[2,3] = negative %0", exact: [{ inputs: [{ shape: [2], data: [1, -2], dtype: "int8" }], output: [-1, 2] }] },
-  { op: "abs", inputs: [x], call: (a) => math.abs(a), print: "%1:float[2,3] = abs %0", exact: [{ inputs: [{ shape: [3], data: [-2, 0, 3] }], output: [2, 0, 3], gradients: [[-1, 0, 1]] }] },
-  { op: "sign", inputs: [x], call: (a) => math.sign(a), print: "%1:float[2,3] = sign %0", differentiable: false, exact: [{ inputs: [{ shape: [3], data: [-2, 0, 3] }], output: [-1, 0, 1], gradients: [null] }] },
-  { op: "exp", inputs: [x], call: (a) => math.exp(a), print: "%1:float[2,3] = exp %0", exact: [{ inputs: [{ shape: [4], data: [0, -Infinity, -1000, 1000] }], output: [1, 0, 0, Infinity] }] },
-  { op: "log", inputs: [positive], call: (a) => math.log(a), print: "%1:float[2,3] = log %0", exact: [{ inputs: [{ shape: [3], data: [1, 0, -1] }], output: [0, -Infinity, NaN] }] },
-  { op: "sqrt", inputs: [positive], call: (a) => math.sqrt(a), print: "%1:float[2,3] = sqrt %0", exact: [{ inputs: [{ shape: [3], data: [4, 0, -1] }], output: [2, 0, NaN] }] },
-  { op: "square", inputs: [x], call: (a) => math.square(a), print: "%1:float[2,3] = multiply %0 %0", exact: [{ inputs: [{ shape: [2], data: [-3, 0] }], output: [9, 0], gradients: [[-6, 0]] }] },
-  { op: "relu", inputs: [x], call: (a) => flow.nn.relu(a), print: "%1:float[2,3] = relu %0", exact: [{ inputs: [{ shape: [4], data: [-1, 0, 2, -0] }], output: [0, 0, 2, 0], gradients: [[0, 0, 1, 0]] }] },
+  {
+    op: "maximum",
+    inputs: [x, { shape: [3] }],
+    call: (a, b) => math.maximum(a, b),
+    print: "%2:float[2,3] = maximum %0 %1",
+    exact: ties("maximum")!,
+  },
+  {
+    op: "minimum",
+    inputs: [x, { shape: [3] }],
+    call: (a, b) => math.minimum(a, b),
+    print: "%2:float[2,3] = minimum %0 %1",
+    exact: ties("minimum")!,
+  },
+  {
+    op: "negative",
+    inputs: [x],
+    call: (a) => a.neg(),
+    print: "%1:float[2,3] = negative %0",
+    exact: [{ inputs: [{ shape: [2], data: [1, -2], dtype: "int8" }], output: [-1, 2] }],
+  },
+  {
+    op: "abs",
+    inputs: [x],
+    call: (a) => math.abs(a),
+    print: "%1:float[2,3] = abs %0",
+    exact: [{ inputs: [{ shape: [3], data: [-2, 0, 3] }], output: [2, 0, 3], gradients: [[-1, 0, 1]] }],
+  },
+  {
+    op: "sign",
+    inputs: [x],
+    call: (a) => math.sign(a),
+    print: "%1:float[2,3] = sign %0",
+    differentiable: false,
+    exact: [{ inputs: [{ shape: [3], data: [-2, 0, 3] }], output: [-1, 0, 1], gradients: [null] }],
+  },
+  {
+    op: "exp",
+    inputs: [x],
+    call: (a) => math.exp(a),
+    print: "%1:float[2,3] = exp %0",
+    exact: [{ inputs: [{ shape: [4], data: [0, -Infinity, -1000, 1000] }], output: [1, 0, 0, Infinity] }],
+  },
+  {
+    op: "log",
+    inputs: [positive],
+    call: (a) => math.log(a),
+    print: "%1:float[2,3] = log %0",
+    exact: [{ inputs: [{ shape: [3], data: [1, 0, -1] }], output: [0, -Infinity, NaN] }],
+  },
+  {
+    op: "sqrt",
+    inputs: [positive],
+    call: (a) => math.sqrt(a),
+    print: "%1:float[2,3] = sqrt %0",
+    exact: [{ inputs: [{ shape: [3], data: [4, 0, -1] }], output: [2, 0, NaN] }],
+  },
+  {
+    op: "square",
+    inputs: [x],
+    call: (a) => math.square(a),
+    print: "%1:float[2,3] = multiply %0 %0",
+    exact: [{ inputs: [{ shape: [2], data: [-3, 0] }], output: [9, 0], gradients: [[-6, 0]] }],
+  },
+  {
+    op: "relu",
+    inputs: [x],
+    call: (a) => flow.nn.relu(a),
+    print: "%1:float[2,3] = relu %0",
+    exact: [{ inputs: [{ shape: [4], data: [-1, 0, 2, -0] }], output: [0, 0, 2, 0], gradients: [[0, 0, 1, 0]] }],
+  },
   comparison("equal", [1, 0, 0, 0]),
   comparison("notEqual", [0, 1, 1, 1]),
   comparison("less", [0, 1, 0, 0]),
@@ -72,8 +242,23 @@ export const rows: readonly Row[] = [
     call: (c, a, b) => where(c, a, b),
     print: '%3:bool[3] = cast %0 {dtype="bool"}\n%4:float[2,3] = where %3 %1 %2',
     exact: [
-      { inputs: [{ shape: [3], data: [1, 0, 2], dtype: "int32" }, { shape: [3], data: [1, 2, 3] }, { shape: [3], data: [NaN, 5, NaN] }], output: [1, 5, 3], gradients: [null, [1, 0, 1], [0, 1, 0]] },
-      { inputs: [{ shape: [2], data: [1, 0], dtype: "int8" }, { shape: [2], data: [1, 2], dtype: "int8" }, { shape: [2], data: [3, 4], dtype: "int8" }], output: [1, 4] },
+      {
+        inputs: [
+          { shape: [3], data: [1, 0, 2], dtype: "int32" },
+          { shape: [3], data: [1, 2, 3] },
+          { shape: [3], data: [NaN, 5, NaN] },
+        ],
+        output: [1, 5, 3],
+        gradients: [null, [1, 0, 1], [0, 1, 0]],
+      },
+      {
+        inputs: [
+          { shape: [2], data: [1, 0], dtype: "int8" },
+          { shape: [2], data: [1, 2], dtype: "int8" },
+          { shape: [2], data: [3, 4], dtype: "int8" },
+        ],
+        output: [1, 4],
+      },
     ],
   },
   {
@@ -83,6 +268,19 @@ export const rows: readonly Row[] = [
     print: '%1:float64[2,3] = cast %0 {dtype="float64"}',
     exact: [{ inputs: [{ shape: [3], data: [-3, 0, 7], dtype: "int32" }], output: [-3, 0, 7] }],
   },
-  { op: "cast", inputs: [{ shape: [2, 3], range: [-9, 9] }], call: (a) => flow.cast(a, "int32"), print: '%1:int32[2,3] = cast %0 {dtype="int32"}', differentiable: false, exact: [{ inputs: [{ shape: [4], data: [1.9, -1.9, 0.5, -0.5] }], output: [1, -1, 0, 0] }] },
-  { op: "cast", inputs: [{ shape: [2, 3], range: [0, 9] }], call: (a) => flow.cast(a, "uint8"), print: '%1:uint8[2,3] = cast %0 {dtype="uint8"}', differentiable: false },
+  {
+    op: "cast",
+    inputs: [{ shape: [2, 3], range: [-9, 9] }],
+    call: (a) => flow.cast(a, "int32"),
+    print: '%1:int32[2,3] = cast %0 {dtype="int32"}',
+    differentiable: false,
+    exact: [{ inputs: [{ shape: [4], data: [1.9, -1.9, 0.5, -0.5] }], output: [1, -1, 0, 0] }],
+  },
+  {
+    op: "cast",
+    inputs: [{ shape: [2, 3], range: [0, 9] }],
+    call: (a) => flow.cast(a, "uint8"),
+    print: '%1:uint8[2,3] = cast %0 {dtype="uint8"}',
+    differentiable: false,
+  },
 ];

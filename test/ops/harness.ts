@@ -15,7 +15,11 @@ import { JobVariables, VariableRegistry } from "#src/variables/registry.js";
 export type Types = readonly { readonly dtype: DType; readonly shape: readonly number[] }[];
 
 /** The graph of a function of blobs; what it returns leaves the graph. */
-export function graphOf(name: string, types: Types, fn: (...inputs: Blob[]) => readonly Blob[]): { readonly builder: GraphBuilder; readonly graph: Graph } {
+export function graphOf(
+  name: string,
+  types: Types,
+  fn: (...inputs: Blob[]) => readonly Blob[],
+): { readonly builder: GraphBuilder; readonly graph: Graph } {
   const builder = new GraphBuilder({ job: name, training: false, operators });
   building(builder, () => {
     const inputs = types.map((type, i) => builder.input("placeholder", { name: `argument ${i}`, ...type }));
@@ -27,7 +31,12 @@ export function graphOf(name: string, types: Types, fn: (...inputs: Blob[]) => r
 let count = 0;
 
 /** Compiles a function for an engine, as a predict job is, and runs it. */
-export async function evaluate(engine: Engine, session: EngineSession, inputs: readonly Tensor[], fn: (...inputs: Blob[]) => readonly Blob[]): Promise<readonly Tensor[]> {
+export async function evaluate(
+  engine: Engine,
+  session: EngineSession,
+  inputs: readonly Tensor[],
+  fn: (...inputs: Blob[]) => readonly Blob[],
+): Promise<readonly Tensor[]> {
   const name = `job${count++}`;
   const { builder } = graphOf(name, inputs, fn);
   const traced = {
@@ -39,7 +48,10 @@ export async function evaluate(engine: Engine, session: EngineSession, inputs: r
   } as const;
   const compiled = compile(traced, engine);
   await session.extend({ jobs: [compiled.native], variables: new Map() });
-  return await session.run(name, compiled.feeds.map((feed) => inputs[Number(feed.slice("argument ".length))]!));
+  return await session.run(
+    name,
+    compiled.feeds.map((feed) => inputs[Number(feed.slice("argument ".length))]!),
+  );
 }
 
 /** `call` and the gradients of `sum(cotangent * call)`, the cotangent being the last input; gradients that do not exist are left out. */
@@ -52,7 +64,12 @@ export function withGradients(call: (...inputs: Blob[]) => Blob): (...inputs: Bl
 }
 
 /** Random values of a row's input, in `dtype`. */
-export function randomTensor(seed: string, dtype: DType, shape: readonly number[], [low, high]: readonly [number, number] = [-2, 2]): Tensor {
+export function randomTensor(
+  seed: string,
+  dtype: DType,
+  shape: readonly number[],
+  [low, high]: readonly [number, number] = [-2, 2],
+): Tensor {
   const rng = new Rng(streamOf(1, seed));
   const tensor = zeros(dtype, shape);
   for (let i = 0; i < sizeOf(shape); i++) {

@@ -12,7 +12,11 @@ export interface Input {
 
 /** Values known exactly: kinks, ties, extremes. NaN equals NaN. */
 export interface Exact {
-  readonly inputs: readonly { readonly shape: readonly number[]; readonly data: readonly number[]; readonly dtype?: DType }[];
+  readonly inputs: readonly {
+    readonly shape: readonly number[];
+    readonly data: readonly number[];
+    readonly dtype?: DType;
+  }[];
   readonly output: readonly number[];
   /** Gradients of the sum of the output, per input; null where none flows. */
   readonly gradients?: readonly (readonly number[] | null)[];

@@ -40,18 +40,54 @@ export interface OnnxModel {
 }
 
 /** TensorProto.DataType. */
-export const onnxElementType: Record<DType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11 };
+export const onnxElementType: Record<DType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+};
 
 // AttributeProto.AttributeType.
 const attributeType = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
 
 /** Messages of onnx.proto, by field numbers: name -> [field number, type, rule]. */
 const messages: Readonly<Record<string, Readonly<Record<string, readonly [number, string, "repeated"?]>>>> = {
-  ModelProto: { irVersion: [1, "int64"], producerName: [2, "string"], graph: [7, "GraphProto"], opsetImport: [8, "OperatorSetIdProto", "repeated"] },
+  ModelProto: {
+    irVersion: [1, "int64"],
+    producerName: [2, "string"],
+    graph: [7, "GraphProto"],
+    opsetImport: [8, "OperatorSetIdProto", "repeated"],
+  },
   OperatorSetIdProto: { domain: [1, "string"], version: [2, "int64"] },
-  GraphProto: { node: [1, "NodeProto", "repeated"], name: [2, "string"], initializer: [5, "TensorProto", "repeated"], input: [11, "ValueInfoProto", "repeated"], output: [12, "ValueInfoProto", "repeated"] },
-  NodeProto: { input: [1, "string", "repeated"], output: [2, "string", "repeated"], name: [3, "string"], opType: [4, "string"], attribute: [5, "AttributeProto", "repeated"], domain: [7, "string"] },
-  AttributeProto: { name: [1, "string"], f: [2, "float"], i: [3, "int64"], s: [4, "bytes"], t: [5, "TensorProto"], floats: [7, "float", "repeated"], ints: [8, "int64", "repeated"], type: [20, "int32"] },
+  GraphProto: {
+    node: [1, "NodeProto", "repeated"],
+    name: [2, "string"],
+    initializer: [5, "TensorProto", "repeated"],
+    input: [11, "ValueInfoProto", "repeated"],
+    output: [12, "ValueInfoProto", "repeated"],
+  },
+  NodeProto: {
+    input: [1, "string", "repeated"],
+    output: [2, "string", "repeated"],
+    name: [3, "string"],
+    opType: [4, "string"],
+    attribute: [5, "AttributeProto", "repeated"],
+    domain: [7, "string"],
+  },
+  AttributeProto: {
+    name: [1, "string"],
+    f: [2, "float"],
+    i: [3, "int64"],
+    s: [4, "bytes"],
+    t: [5, "TensorProto"],
+    floats: [7, "float", "repeated"],
+    ints: [8, "int64", "repeated"],
+    type: [20, "int32"],
+  },
   TensorProto: { dims: [1, "int64", "repeated"], dataType: [2, "int32"], name: [8, "string"], rawData: [9, "bytes"] },
   ValueInfoProto: { name: [1, "string"], type: [2, "TypeProto"] },
   TypeProto: { tensorType: [1, "TypeProtoTensor"] },
@@ -68,7 +104,8 @@ async function loadModelType(): Promise<Type> {
   const root = new protobuf.Root();
   for (const [name, fields] of Object.entries(messages)) {
     const type = new protobuf.Type(name);
-    for (const [field, [id, fieldType, rule]] of Object.entries(fields)) type.add(new protobuf.Field(field, id, fieldType, rule) as Field);
+    for (const [field, [id, fieldType, rule]] of Object.entries(fields))
+      type.add(new protobuf.Field(field, id, fieldType, rule) as Field);
     root.add(type);
   }
   return root.lookupType("ModelProto");
@@ -85,7 +122,14 @@ export async function encodeModel({ name, nodes, inputs, outputs, initializers }
       opsetImport: [...domains].sort().map((domain) => ({ domain, version: opsets[domain] })),
       graph: {
         name,
-        node: nodes.map((node) => ({ input: node.inputs, output: node.outputs, name: node.name, opType: node.op, domain: node.domain ?? "", attribute: Object.entries(node.attributes).map(([key, value]) => attributeOf(key, value)) })),
+        node: nodes.map((node) => ({
+          input: node.inputs,
+          output: node.outputs,
+          name: node.name,
+          opType: node.op,
+          domain: node.domain ?? "",
+          attribute: Object.entries(node.attributes).map(([key, value]) => attributeOf(key, value)),
+        })),
         initializer: initializers.map((entry) => tensorOf(entry.tensor, entry.name)),
         input: inputs.map(valueInfo),
         output: outputs.map(valueInfo),
@@ -108,5 +152,8 @@ function tensorOf(tensor: Tensor, name = ""): object {
 }
 
 function valueInfo({ name, dtype, shape }: Port): object {
-  return { name, type: { tensorType: { elemType: onnxElementType[dtype], shape: { dim: shape.map((dimValue) => ({ dimValue })) } } } };
+  return {
+    name,
+    type: { tensorType: { elemType: onnxElementType[dtype], shape: { dim: shape.map((dimValue) => ({ dimValue })) } } },
+  };
 }

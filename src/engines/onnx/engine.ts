@@ -39,7 +39,8 @@ class OnnxSession implements EngineSession {
 
   async extend({ jobs, variables }: Parameters<EngineSession["extend"]>[0]): Promise<void> {
     for (const [name, type] of variables) {
-      if (!this.#slots.has(name)) this.#slots.set(name, { type, current: this.runtime.value(zeros(type.dtype, type.shape)), spare: undefined });
+      if (!this.#slots.has(name))
+        this.#slots.set(name, { type, current: this.runtime.value(zeros(type.dtype, type.shape)), spare: undefined });
     }
     for (const { name, graph: given, context } of jobs) {
       const graph = fuse(given, context);
@@ -47,9 +48,18 @@ class OnnxSession implements EngineSession {
       const bytes = await encodeModel(model);
       this.options.onModel?.(name, "onnx", bytes);
       const { threads } = this.options;
-      const loaded = await this.runtime.load(bytes, model.inputs, model.outputs, threads === undefined ? {} : { threads });
+      const loaded = await this.runtime.load(
+        bytes,
+        model.inputs,
+        model.outputs,
+        threads === undefined ? {} : { threads },
+      );
       this.#jobs.get(name)?.model.release();
-      this.#jobs.set(name, { model: loaded, graph, variables: inputsOf(graph, "variable").map((node) => String(node.attrs.name)) });
+      this.#jobs.set(name, {
+        model: loaded,
+        graph,
+        variables: inputsOf(graph, "variable").map((node) => String(node.attrs.name)),
+      });
     }
   }
 
@@ -57,7 +67,9 @@ class OnnxSession implements EngineSession {
     const compiled = this.#jobs.get(job);
     if (compiled === undefined) throw bug(`onnx engine: job '${job}' is unknown`);
     const { model, graph, variables } = compiled;
-    const outputs = [...graph.outputs, ...graph.checks.map((check) => check.blob)].map((blob) => zeros(blob.dtype, blob.shape));
+    const outputs = [...graph.outputs, ...graph.checks.map((check) => check.blob)].map((blob) =>
+      zeros(blob.dtype, blob.shape),
+    );
     const updated = [...graph.updates.keys()].map((name) => this.#slot(name));
     for (const slot of updated) slot.spare ??= this.runtime.value(zeros(slot.type.dtype, slot.type.shape));
     const inputValues = feeds.map((feed) => this.runtime.value(feed));
@@ -66,7 +78,10 @@ class OnnxSession implements EngineSession {
       // The order of lower(): results, next values, checks.
       const results = outputValues.slice(0, graph.outputs.length);
       const checks = outputValues.slice(graph.outputs.length);
-      await model.run([...inputValues, ...variables.map((name) => this.#slot(name).current)], [...results, ...updated.map((slot) => slot.spare!), ...checks]);
+      await model.run(
+        [...inputValues, ...variables.map((name) => this.#slot(name).current)],
+        [...results, ...updated.map((slot) => slot.spare!), ...checks],
+      );
       for (const [i, check] of graph.checks.entries()) assertCheck(check, outputs[graph.outputs.length + i]!);
     } finally {
       for (const value of [...inputValues, ...outputValues]) value.release();

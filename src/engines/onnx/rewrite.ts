@@ -24,7 +24,8 @@ export const gemm: Emitter<GemmAttrs> = (to, inputs, { transposeA, transposeB, a
  */
 export function fuse(graph: Graph, context: TraceContext): Graph {
   const counts = new Map<Blob, number>();
-  for (const blob of [...graph.nodes.flatMap((node) => node.inputs), ...rootsOf(graph)]) counts.set(blob, (counts.get(blob) ?? 0) + 1);
+  for (const blob of [...graph.nodes.flatMap((node) => node.inputs), ...rootsOf(graph)])
+    counts.set(blob, (counts.get(blob) ?? 0) + 1);
   // Counted on the graph before: nodes are visited by their old inputs, replaced by the new ones.
   const single = (blob: Blob): boolean => counts.get(blob) === 1;
   const fused = rewrite(graph, context, (node, inputs) => {

@@ -16,11 +16,12 @@ export const reference: Engine = {
 function openSession(): EngineSession {
   const jobs = new Map<string, NativeJob>();
   const values = new Map<string, Array64>();
-  const valueOf = (name: string): Array64 => values.get(name) ?? fail(`variable '${name}' is unknown`);
+  const variable = (name: string): Array64 => values.get(name) ?? fail(`variable '${name}' is unknown`);
   return {
     async extend(program) {
       for (const job of program.jobs) jobs.set(job.name, job);
-      for (const [name, { dtype, shape }] of program.variables) if (!values.has(name)) values.set(name, toArray64(zeros(dtype, shape)));
+      for (const [name, { dtype, shape }] of program.variables)
+        if (!values.has(name)) values.set(name, toArray64(zeros(dtype, shape)));
     },
     async run(name, feeds) {
       const { graph } = jobs.get(name) ?? fail(`job '${name}' is unknown`);
@@ -30,12 +31,14 @@ function openSession(): EngineSession {
       let started = performance.now();
       for (const node of graph.nodes) {
         if (node.op === "placeholder") results.set(node.outputs[0]!, toArray64(feeds[placeholders.indexOf(node)]!));
-        else if (node.op === "variable") results.set(node.outputs[0]!, valueOf(String(node.attrs.name)));
+        else if (node.op === "variable") results.set(node.outputs[0]!, variable(String(node.attrs.name)));
         else {
-          const row = (table as Readonly<Record<string, Row<never> | undefined>>)[node.op] ?? fail(`op '${node.op}' has no row`);
+          const row =
+            (table as Readonly<Record<string, Row<never> | undefined>>)[node.op] ?? fail(`op '${node.op}' has no row`);
           const data = row(node.inputs.map(of), node.attrs as never, node.outputs);
           const arrays = data instanceof Float64Array ? [data] : data;
-          for (const [i, { dtype, shape }] of node.outputs.entries()) results.set(node.outputs[i]!, { dtype, shape, data: arrays[i]! });
+          for (const [i, { dtype, shape }] of node.outputs.entries())
+            results.set(node.outputs[i]!, { dtype, shape, data: arrays[i]! });
           if (performance.now() - started > 5) {
             await new Promise((resolve) => setImmediate(resolve));
             started = performance.now();
@@ -45,12 +48,15 @@ function openSession(): EngineSession {
       for (const check of graph.checks) assertCheck(check, toTensor(of(check.blob)));
       const outputs = graph.outputs.map((output) => toTensor(of(output)));
       // Kept as their dtype stores them, so that a resumed run equals one that never stopped.
-      for (const [variable, value] of [...graph.updates].map(([v, blob]) => [v, toArray64(toTensor(of(blob)))] as const)) values.set(variable, value);
+      for (const [variable, value] of [...graph.updates].map(
+        ([v, blob]) => [v, toArray64(toTensor(of(blob)))] as const,
+      ))
+        values.set(variable, value);
       return outputs;
     },
-    read: (variable) => Promise.resolve(toTensor(valueOf(variable))),
-    write: (variable, value) => {
-      values.set(variable, toArray64(value));
+    read: (name) => Promise.resolve(toTensor(variable(name))),
+    write: (name, value) => {
+      values.set(name, toArray64(value));
       return Promise.resolve();
     },
     close: () => Promise.resolve(values.clear()),

@@ -33,6 +33,9 @@ export const structure = {
   transpose: ([x], { perm }, [type]) => {
     const from = stridesOf(x!.shape);
     const steps = stridesOf(type!.shape);
-    return x!.data.map((_, i) => x!.data[perm.reduce((at, axis, n) => at + (Math.floor(i / steps[n]!) % type!.shape[n]!) * from[axis]!, 0)]!);
+    return x!.data.map(
+      (_, i) =>
+        x!.data[perm.reduce((at, axis, n) => at + (Math.floor(i / steps[n]!) % type!.shape[n]!) * from[axis]!, 0)]!,
+    );
   },
 } satisfies Partial<Rows>;

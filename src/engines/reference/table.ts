@@ -9,8 +9,14 @@ import { sources } from "./sources.js";
 import { structure } from "./structure.js";
 
 /** Computes an op: the elements of its one output, or of each. */
-export type Row<A> = (inputs: readonly Array64[], attrs: A, types: readonly BlobType[]) => Float64Array | readonly Float64Array[];
-export type Rows = { readonly [N in PrimitiveName]: Row<Attributes<N>> } & { readonly [N in DecomposableName]?: Row<Attributes<N>> };
+export type Row<A> = (
+  inputs: readonly Array64[],
+  attrs: A,
+  types: readonly BlobType[],
+) => Float64Array | readonly Float64Array[];
+export type Rows = { readonly [N in PrimitiveName]: Row<Attributes<N>> } & {
+  readonly [N in DecomposableName]?: Row<Attributes<N>>;
+};
 
 /** The definition of every primitive. */
 export const table: Rows = { ...elementwise, ...linalg, ...loss, ...sources, ...structure };

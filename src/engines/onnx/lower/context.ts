@@ -19,9 +19,21 @@ export class Lowering {
   }
 
   /** Appends an ONNX node and returns the names of its outputs. */
-  nodeOf(op: string, inputs: readonly string[], attributes: OnnxNode["attributes"] = {}, { outputs = 1, domain }: { readonly outputs?: number; readonly domain?: string } = {}): readonly string[] {
+  nodeOf(
+    op: string,
+    inputs: readonly string[],
+    attributes: OnnxNode["attributes"] = {},
+    { outputs = 1, domain }: { readonly outputs?: number; readonly domain?: string } = {},
+  ): readonly string[] {
     const names = Array.from({ length: outputs }, () => this.fresh());
-    this.nodes.push({ op, name: `${op}_${this.nodes.length}`, inputs, outputs: names, attributes, ...(domain === undefined ? {} : { domain }) });
+    this.nodes.push({
+      op,
+      name: `${op}_${this.nodes.length}`,
+      inputs,
+      outputs: names,
+      attributes,
+      ...(domain === undefined ? {} : { domain }),
+    });
     return names;
   }
 
@@ -60,8 +72,16 @@ export const ints = (values: readonly number[]): Attribute => ({ ints: values })
 export const float = (value: number): Attribute => ({ float: value });
 
 /** Lowers one node; `types` are those of its outputs, `node` has those of its inputs. */
-export type Emitter<A> = (to: Lowering, inputs: readonly string[], attrs: A, types: readonly BlobType[], node: Node) => string | readonly string[];
-export type Emitters = { readonly [N in PrimitiveName]: Emitter<Attributes<N>> } & { readonly [N in DecomposableName]?: Emitter<Attributes<N>> };
+export type Emitter<A> = (
+  to: Lowering,
+  inputs: readonly string[],
+  attrs: A,
+  types: readonly BlobType[],
+  node: Node,
+) => string | readonly string[];
+export type Emitters = { readonly [N in PrimitiveName]: Emitter<Attributes<N>> } & {
+  readonly [N in DecomposableName]?: Emitter<Attributes<N>>;
+};
 
 /** An op that ONNX has under another name, on all our dtypes. */
 export const same =

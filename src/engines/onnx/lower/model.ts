@@ -24,13 +24,31 @@ export function lower(name: string, graph: Graph): OnnxModel {
     if (node.op === "placeholder" || node.op === "variable") continue;
     const emitter = rows[node.op];
     if (emitter === undefined) throw bug(`the onnx engine got op '${node.op}', which has no row`);
-    const made = [emitter(to, node.inputs.map((input) => names.get(input)!), node.attrs as never, node.outputs, node)].flat();
+    const made = [
+      emitter(
+        to,
+        node.inputs.map((input) => names.get(input)!),
+        node.attrs as never,
+        node.outputs,
+        node,
+      ),
+    ].flat();
     for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
   }
-  const labels = [...graph.outputs.map((_, i) => `out:${i}`), ...[...graph.updates.keys()].map((v) => `next:${v}`), ...graph.checks.map((_, i) => `check:${i}`)];
+  const labels = [
+    ...graph.outputs.map((_, i) => `out:${i}`),
+    ...[...graph.updates.keys()].map((v) => `next:${v}`),
+    ...graph.checks.map((_, i) => `check:${i}`),
+  ];
   // A root may be an input, an initializer, or asked for twice, so each leaves through a node of its own.
   const outputs = rootsOf(graph).map((blob, i) => {
-    to.nodes.push({ op: "Identity", name: `output_${i}`, inputs: [names.get(blob)!], outputs: [labels[i]!], attributes: {} });
+    to.nodes.push({
+      op: "Identity",
+      name: `output_${i}`,
+      inputs: [names.get(blob)!],
+      outputs: [labels[i]!],
+      attributes: {},
+    });
     return port(blob, labels[i]!);
   });
   return { name, inputs, outputs, initializers: to.initializers, nodes: to.nodes };

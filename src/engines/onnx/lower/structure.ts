@@ -15,7 +15,10 @@ export const structure = {
   argmax: (to, [x], { axis }, [type], node) => {
     // The kernel has no int64; ranks above 1 lose the axis, rank 1 keeps it as our [1].
     const input = node.inputs[0]!.dtype === "int64" ? to.cast(x!, "float64") : x!;
-    return to.one("Reshape", [to.cast(to.one("ArgMax", [input], { axis: int(axis), keepdims: int(0) }), "int32"), to.ints(type!.shape)]);
+    return to.one("Reshape", [
+      to.cast(to.one("ArgMax", [input], { axis: int(axis), keepdims: int(0) }), "int32"),
+      to.ints(type!.shape),
+    ]);
   },
   broadcastTo: (to, [x], { shape }) => to.one("Expand", [x!, to.ints(shape)]),
   reduceMax: reduce("ReduceMax"),

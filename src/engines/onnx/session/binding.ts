@@ -1,5 +1,5 @@
-import { FlowError } from "../../../core/errors.js";
 import type { DType } from "../../../core/dtype.js";
+import { FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
 import type { Port } from "../encode.js";
 import { breathe, type LoadOptions, type Model, type Runtime, type Value } from "./runtime.js";
@@ -14,13 +14,22 @@ export async function openBinding(): Promise<Runtime> {
   try {
     ort = await import("onnxruntime-node");
   } catch (cause) {
-    throw new FlowError("E_ENGINE", `onnx: onnxruntime-node does not load on ${process.platform} ${process.arch}: ${(cause as Error).message}; reinstall it, or use flow.config.engine("reference")`, { cause });
+    throw new FlowError(
+      "E_ENGINE",
+      `onnx: onnxruntime-node does not load on ${process.platform} ${process.arch}: ${(cause as Error).message}; reinstall it, or use flow.config.engine("reference")`,
+      { cause },
+    );
   }
   return {
     kind: "binding",
     value: (tensor) => new BindingValue(ort, tensor),
     async load(bytes, inputs, outputs, { threads }: LoadOptions) {
-      const session = await explained(() => ort.InferenceSession.create(bytes, { logSeverityLevel: 3, ...(threads === undefined ? {} : { intraOpNumThreads: threads }) }));
+      const session = await explained(() =>
+        ort.InferenceSession.create(bytes, {
+          logSeverityLevel: 3,
+          ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+        }),
+      );
       return new BindingModel(session, inputs, outputs);
     },
   };
@@ -57,8 +66,14 @@ class BindingModel implements Model {
 
   async run(inputs: readonly Value[], outputs: readonly Value[]): Promise<void> {
     const feeds = Object.fromEntries(this.inputs.map(({ name }, i) => [name, (inputs[i] as BindingValue).ortTensor]));
-    const results = await explained(() => this.session.run(feeds, this.outputs.map(({ name }) => name)));
-    for (const [i, { name }] of this.outputs.entries()) (outputs[i]!.tensor.data as Float32Array).set(results[name]!.data as Float32Array);
+    const results = await explained(() =>
+      this.session.run(
+        feeds,
+        this.outputs.map(({ name }) => name),
+      ),
+    );
+    for (const [i, { name }] of this.outputs.entries())
+      (outputs[i]!.tensor.data as Float32Array).set(results[name]!.data as Float32Array);
     await breathe();
   }
 

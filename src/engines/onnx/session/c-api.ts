@@ -4,10 +4,12 @@ import { onnxElementType, type Port } from "../encode.js";
 import { libraryPath } from "./library.js";
 import { breathe, type LoadOptions, type Model, type Runtime, type Value } from "./runtime.js";
 
-type Koffi = (typeof import("koffi"))["default"];
+type Koffi = typeof import("koffi")["default"];
 /** A pointer; 0 is null. */
 type Handle = bigint;
-type NativeFunction = ((...args: readonly unknown[]) => unknown) & { readonly async: (...args: readonly unknown[]) => void };
+type NativeFunction = ((...args: readonly unknown[]) => unknown) & {
+  readonly async: (...args: readonly unknown[]) => void;
+};
 
 // onnxruntime_c_api.h: the table's order never changes, new entries are appended. Version 22 is the oldest that has all of these.
 const apiVersion = 22;
@@ -47,9 +49,16 @@ export async function openCApi(): Promise<Runtime | undefined> {
   const base = library.func("void *OrtGetApiBase()")() as Handle;
   const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)")) as NativeFunction;
   const entries = getApi(apiVersion) as Handle;
-  if (!entries) throw new FlowError("E_ENGINE", `onnx: the bundled onnxruntime lacks API version ${apiVersion}; reinstall onnxruntime-node`);
+  if (!entries)
+    throw new FlowError(
+      "E_ENGINE",
+      `onnx: the bundled onnxruntime lacks API version ${apiVersion}; reinstall onnxruntime-node`,
+    );
   const api = Object.fromEntries(
-    Object.entries(table).map(([name, [index, result, args]]) => [name, koffi.decode(koffi.decode(entries, index * 8, "void *"), koffi.proto(null, result, [...args]))]),
+    Object.entries(table).map(([name, [index, result, args]]) => [
+      name,
+      koffi.decode(koffi.decode(entries, index * 8, "void *"), koffi.proto(null, result, [...args])),
+    ]),
   ) as Api;
   return new CApi(koffi, api, library);
 }
@@ -73,11 +82,26 @@ class CApi implements Runtime {
     const { data, shape, dtype } = tensor;
     if (dtype === "float16") throw bug("float16 values reach onnxruntime as float32");
     const dims = BigInt64Array.from(shape, BigInt);
-    const handle = this.#made((out) => this.api.CreateTensorWithDataAsOrtValue(this.#memory, data, data.byteLength, dims, shape.length, onnxElementType[dtype], out));
+    const handle = this.#made((out) =>
+      this.api.CreateTensorWithDataAsOrtValue(
+        this.#memory,
+        data,
+        data.byteLength,
+        dims,
+        shape.length,
+        onnxElementType[dtype],
+        out,
+      ),
+    );
     return new OrtValue(tensor, handle, this.api);
   }
 
-  async load(bytes: Uint8Array, inputs: readonly Port[], outputs: readonly Port[], { threads }: LoadOptions): Promise<Model> {
+  async load(
+    bytes: Uint8Array,
+    inputs: readonly Port[],
+    outputs: readonly Port[],
+    { threads }: LoadOptions,
+  ): Promise<Model> {
     const options = this.#made((out) => this.api.CreateSessionOptions(out));
     try {
       if (threads !== undefined) this.check(this.api.SetIntraOpNumThreads(options, threads));
@@ -155,7 +179,8 @@ class CModel implements Model {
   }
 
   async run(inputs: readonly Value[], outputs: readonly Value[]): Promise<void> {
-    if (inputs.length !== this.#inputNames.count || outputs.length !== this.#outputNames.count) throw bug(`model run with ${inputs.length} inputs and ${outputs.length} outputs`);
+    if (inputs.length !== this.#inputNames.count || outputs.length !== this.#outputNames.count)
+      throw bug(`model run with ${inputs.length} inputs and ${outputs.length} outputs`);
     inputs.forEach((value, i) => {
       this.#inputs[i] = (value as OrtValue).handle;
     });
@@ -163,7 +188,16 @@ class CModel implements Model {
       this.#outputs[i] = (value as OrtValue).handle;
     });
     const { Run } = this.runtime.api;
-    const args = [this.session, null, this.#inputNames.pointers, this.#inputs, inputs.length, this.#outputNames.pointers, outputs.length, this.#outputs] as const;
+    const args = [
+      this.session,
+      null,
+      this.#inputNames.pointers,
+      this.#inputs,
+      inputs.length,
+      this.#outputNames.pointers,
+      outputs.length,
+      this.#outputs,
+    ] as const;
     const inPlace = this.#durations.length >= 8 && Math.max(...this.#durations) < inPlaceBelow;
     const started = performance.now();
     this.runtime.check(inPlace ? Run(...args) : await call(Run, ...args));

@@ -31,7 +31,9 @@ const opened = new Map<string, Promise<Runtime>>();
  * The C API through koffi; onnxruntime-node's own binding where koffi has no binary for this machine, or where
  * `ONESTEP_ONNX_BINDING=1` asks for it. One runtime a process and kind.
  */
-export function openRuntime(kind: Runtime["kind"] | undefined = process.env.ONESTEP_ONNX_BINDING === "1" ? "binding" : undefined): Promise<Runtime> {
+export function openRuntime(
+  kind: Runtime["kind"] | undefined = process.env.ONESTEP_ONNX_BINDING === "1" ? "binding" : undefined,
+): Promise<Runtime> {
   const key = kind ?? "";
   const known = opened.get(key) ?? open(kind);
   opened.set(key, known);
