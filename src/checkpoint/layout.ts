@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { checkDistinct, checkFileName, checkName } from "../variables/names.js";
 
 /** Folder in a checkpoint that says its save finished (OneFlow v0.2: an empty file). */
 export const DONE = "snapshot_done";
@@ -9,51 +9,7 @@ export const META = "meta";
 /** File at the top of a checkpoint: JSON `{format, seed, calls}`. */
 export const STATE = "onestep.json";
 
-const reserved = [DONE, STATE, META];
-const maximumBytes = 200;
-const device = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
-
-function checkSegment(where: string, segment: string, taken: readonly string[]): void {
-  const refuse = (why: string): never => {
-    throw new FlowError(
-      "E_NAME",
-      `${where} '${segment}' ${why}; it becomes part of a path in checkpoints, choose another`,
-    );
-  };
-  const bad = /[^A-Za-z0-9_.+-]/u.exec(segment)?.[0];
-  if (segment === "") refuse("is empty, expected letters, digits and _ . + -");
-  if (bad !== undefined) refuse(`has ${JSON.stringify(bad)}, expected only letters, digits and _ . + -`);
-  if (segment.startsWith(".")) refuse("begins with a dot");
-  if (segment.endsWith(".")) refuse("ends with a dot, which Windows drops");
-  if (segment.length > maximumBytes) refuse(`has ${segment.length} bytes, expected at most ${maximumBytes}`);
-  if (device.test(segment)) refuse("is the name of a device on Windows");
-  if (taken.includes(segment.toLowerCase())) refuse("is a name that checkpoints use themselves");
-}
-
-/** Throws E_NAME unless `name` can be a variable's name and, on every system, its folder's. */
-export function checkName(name: string): void {
-  checkSegment("variable name", name, [DONE, STATE]);
-}
-
-/** Throws E_NAME unless `fileName` can name a variable's file in its folder; `meta` is taken. */
-export function checkFileName(fileName: string): void {
-  checkSegment("variable's file name", fileName, reserved);
-}
-
-/** Throws E_NAME where two names are one on file systems that ignore case. */
-export function checkDistinct(names: Iterable<string>): void {
-  const seen = new Map<string, string>();
-  for (const name of names) {
-    const other = seen.get(name.toLowerCase());
-    if (other !== undefined) {
-      const why = `variable names '${other}' and '${name}' are one folder on file systems that ignore case`;
-      throw new FlowError("E_NAME", `${why}; rename one of them`);
-    }
-    seen.set(name.toLowerCase(), name);
-  }
-}
-
-/** Every check above for a set of variables, before any of their names becomes a path. */
+/** Every check of names for a set of variables, before any of their names becomes a path. */
 export function checkStored(variables: readonly { readonly name: string; readonly fileName: string }[]): void {
   for (const { name, fileName } of variables) {
     checkName(name);

@@ -23,11 +23,7 @@ export type Job<F extends readonly unknown[], T> = ((...feeds: F) => T) & { read
  * JobResult of what the function returned. Calls run in the order they are made.
  * @flow global_function
  */
-export function globalFunction<
-  const P extends readonly Placeholder[],
-  const R,
-  const T extends BlobsOf<R>,
->(
+export function globalFunction<const P extends readonly Placeholder[], const R, const T extends BlobsOf<R>>(
   options: JobOptions & { readonly returns: R },
   placeholders: P,
   fn: (...blobs: BlobArguments<P>) => T,
@@ -41,10 +37,7 @@ export function globalFunction<const P extends readonly Placeholder[], const T>(
   placeholders: P,
   fn: (...blobs: BlobArguments<P>) => T,
 ): Job<Feeds<P>, JobResult<ValueOf<T>>>;
-export function globalFunction<const T>(
-  options: JobOptions,
-  fn: () => T,
-): Job<[], JobResult<ValueOf<T>>>;
+export function globalFunction<const T>(options: JobOptions, fn: () => T): Job<[], JobResult<ValueOf<T>>>;
 export function globalFunction(
   options: JobOptions & { readonly returns?: Returns },
   second: readonly Placeholder[] | (() => unknown),

@@ -1,43 +1,49 @@
 import { FlowError } from "../core/errors.js";
 
-// A variable's name becomes a directory on every system that a checkpoint may travel to.
-const pattern = /^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$/;
-const devices = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$/i;
-const reserved = ["snapshot_done", "onestep.json"];
+// A variable's name becomes a folder on every system that a checkpoint may travel to.
 
-function problemOf(name: string): string | undefined {
-  if (!pattern.test(name)) return "only letters, digits and _ . + - are allowed, and no leading dot";
-  if (name.length > 200) return `it has ${name.length} bytes, at most 200 are allowed`;
-  if (devices.test(name)) return "Windows keeps that name for a device";
-  if (name.endsWith(".")) return "Windows drops a trailing dot";
-  return undefined;
+// What checkpoints keep for themselves: beside the variables' folders, and in each of them.
+const topNames = ["snapshot_done", "onestep.json"];
+const folderNames = ["meta"];
+const maximumBytes = 200;
+const device = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
+
+function checkSegment(where: string, segment: string, taken: readonly string[]): void {
+  const refuse = (why: string): never => {
+    throw new FlowError(
+      "E_NAME",
+      `${where} '${segment}' ${why}; it becomes part of a path in checkpoints, choose another`,
+    );
+  };
+  const bad = /[^A-Za-z0-9_.+-]/u.exec(segment)?.[0];
+  if (segment === "") refuse("is empty, expected letters, digits and _ . + -");
+  if (bad !== undefined) refuse(`has ${JSON.stringify(bad)}, expected only letters, digits and _ . + -`);
+  if (segment.startsWith(".")) refuse("begins with a dot");
+  if (segment.endsWith(".")) refuse("ends with a dot, which Windows drops");
+  if (segment.length > maximumBytes) refuse(`has ${segment.length} bytes, expected at most ${maximumBytes}`);
+  if (device.test(segment)) refuse("is the name of a device on Windows");
+  if (taken.includes(segment.toLowerCase())) refuse("is a name that checkpoints use themselves");
 }
 
-/** E_NAME unless `name` can be a variable's name, and so a directory of a checkpoint. */
+/** Throws E_NAME unless `name` can be a variable's name and, on every system, its folder's. */
 export function checkName(name: string): void {
-  const problem = reserved.includes(name.toLowerCase())
-    ? "the checkpoint format keeps that name for itself"
-    : problemOf(name);
-  if (problem !== undefined) throw new FlowError("E_NAME", `variable '${name}': ${problem}; choose another name`);
+  checkSegment("variable name", name, topNames);
 }
 
-/** E_NAME unless `fileName` can be a variable's file in its directory. */
+/** Throws E_NAME unless `fileName` can name a variable's file in its folder; `meta` is taken. */
 export function checkFileName(fileName: string): void {
-  const problem =
-    fileName.toLowerCase() === "meta" ? "the checkpoint format keeps that name for itself" : problemOf(fileName);
-  if (problem !== undefined) throw new FlowError("E_NAME", `fileName '${fileName}': ${problem}; choose another name`);
+  checkSegment("variable's file name", fileName, [...topNames, ...folderNames]);
 }
 
-/** E_NAME where two of `names` differ only in case: some file systems could not tell them apart. */
-export function checkDistinct(names: readonly string[]): void {
+/** Throws E_NAME where two names are one on file systems that ignore case. */
+export function checkDistinct(names: Iterable<string>): void {
   const seen = new Map<string, string>();
   for (const name of names) {
     const other = seen.get(name.toLowerCase());
-    if (other !== undefined && other !== name)
-      throw new FlowError(
-        "E_NAME",
-        `variables '${other}' and '${name}' differ only in case, and some file systems cannot tell them apart; rename one`,
-      );
+    if (other !== undefined) {
+      const why = `variable names '${other}' and '${name}' are one folder on file systems that ignore case`;
+      throw new FlowError("E_NAME", `${why}; rename one of them`);
+    }
     seen.set(name.toLowerCase(), name);
   }
 }

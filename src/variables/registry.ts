@@ -60,7 +60,10 @@ export class JobVariables {
   create(spec: VariableSpec, trainable: boolean): Blob {
     const earlier = this.registry.get(spec.name);
     if (earlier !== undefined) checkSame(earlier, spec, this.builder.job);
-    else checkDistinct([...this.registry.all(), ...[...this.all.values()].map((v) => v.spec), spec].map((s) => s.name));
+    else
+      checkDistinct(
+        new Set([...this.registry.all(), ...[...this.all.values()].map((v) => v.spec), spec].map((s) => s.name)),
+      );
     this.builder.claim(spec.name, "getVariable");
     const blob = this.builder.input("variable", { name: spec.name, dtype: spec.dtype, shape: spec.shape });
     this.all.set(spec.name, { spec: earlier ?? spec, blob, trainable });

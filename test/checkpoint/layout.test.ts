@@ -1,12 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  checkDistinct,
-  checkFileName,
-  checkName,
-  parseTemporaryName,
-  temporaryName,
-  variablePath,
-} from "#src/checkpoint/layout.js";
+import { parseTemporaryName, temporaryName, variablePath } from "#src/checkpoint/layout.js";
+import { checkDistinct, checkFileName, checkName } from "#src/variables/names.js";
 
 const refused = expect.objectContaining({ name: "FlowError", code: "E_NAME" });
 

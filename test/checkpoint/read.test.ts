@@ -155,6 +155,12 @@ describe("damage", () => {
     );
   });
 
+  test("a file that is too long", async () => {
+    writeFileSync(join(dir, "dense1-bias/out"), new Uint8Array(25));
+    expect((await refusal()).message).toContain("needs 24 bytes (float32[2,3]), ");
+    expect((await refusal()).message).toContain("has 25 [E_CKPT_SIZE]");
+  });
+
   test("an edited byte, which deleting meta accepts", async () => {
     const path = join(dir, "dense1-bias/out");
     const bytes = readFileSync(path);

@@ -7,8 +7,14 @@ test("reductions, views, iteration, nesting", () => {
   expect([array.mean(), array.sum(), array.argmax(), array.length, array.size]).toEqual([3.5, 21, 5, 2, 6]);
   expect(array.argmax(1).toArray()).toEqual([1, 2]);
   expect(array.argmax(0).toArray()).toEqual([1, 0, 1]);
-  expect(array.toArray()).toEqual([[1, 5, 3], [4, 2, 6]]);
-  expect([...array].map((row) => row.toArray())).toEqual([[1, 5, 3], [4, 2, 6]]);
+  expect(array.toArray()).toEqual([
+    [1, 5, 3],
+    [4, 2, 6],
+  ]);
+  expect([...array].map((row) => row.toArray())).toEqual([
+    [1, 5, 3],
+    [4, 2, 6],
+  ]);
   expect(array.at(-1).toArray()).toEqual([4, 2, 6]);
   expect(array.slice(1).shape).toEqual([1, 3]);
   expect(array.slice(0, 1).data.buffer).toBe(array.data.buffer);

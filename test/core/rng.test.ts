@@ -4,9 +4,21 @@ import { fromHalf, toHalf } from "#src/core/tensor.js";
 
 // Known answers of the Random123 distribution for threefry2x32 with 20 rounds.
 test.each([
-  [[0, 0], [0, 0], [0x6b200159, 0x99ba4efe]],
-  [[0xffffffff, 0xffffffff], [0xffffffff, 0xffffffff], [0x1cb996fc, 0xbb002be7]],
-  [[0x243f6a88, 0x85a308d3], [0x13198a2e, 0x03707344], [0xc4923a9c, 0x483df7a0]],
+  [
+    [0, 0],
+    [0, 0],
+    [0x6b200159, 0x99ba4efe],
+  ],
+  [
+    [0xffffffff, 0xffffffff],
+    [0xffffffff, 0xffffffff],
+    [0x1cb996fc, 0xbb002be7],
+  ],
+  [
+    [0x243f6a88, 0x85a308d3],
+    [0x13198a2e, 0x03707344],
+    [0xc4923a9c, 0x483df7a0],
+  ],
 ] as const)("threefry of counter %j under key %j is %j", ([c0, c1], [key0, key1], expected) => {
   const out = new Int32Array(2);
   threefry({ key0, key1 }, c0, c1, out);
@@ -32,7 +44,16 @@ test("uniforms and normals have their moments", () => {
 test("streams of other seeds, names and steps differ; equal ones are equal", () => {
   const first = (...args: Parameters<typeof streamOf>): number => new Rng(streamOf(...args)).uint32();
   expect(first(1, "a", 0)).toBe(first(1, "a", 0));
-  expect(new Set([first(1, "a", 0), first(2, "a", 0), first(2 ** 32 + 1, "a", 0), first(1, "b", 0), first(1, "a", 1), first(1, "a0")]).size).toBe(6);
+  expect(
+    new Set([
+      first(1, "a", 0),
+      first(2, "a", 0),
+      first(2 ** 32 + 1, "a", 0),
+      first(1, "b", 0),
+      first(1, "a", 1),
+      first(1, "a0"),
+    ]).size,
+  ).toBe(6);
 });
 
 test("keepMask keeps where u >= rate", () => {
@@ -44,7 +65,19 @@ test("keepMask keeps where u >= rate", () => {
 });
 
 test("half floats round to nearest even and back", () => {
-  for (const [value, bits] of [[0, 0], [-0, 0x8000], [1, 0x3c00], [65504, 0x7bff], [65520, 0x7c00], [2 ** -24, 1], [2 ** -25, 0], [1 + 2 ** -11, 0x3c00], [1 + 3 * 2 ** -11, 0x3c02], [Infinity, 0x7c00]] as const) expect(toHalf(value)).toBe(bits);
+  for (const [value, bits] of [
+    [0, 0],
+    [-0, 0x8000],
+    [1, 0x3c00],
+    [65504, 0x7bff],
+    [65520, 0x7c00],
+    [2 ** -24, 1],
+    [2 ** -25, 0],
+    [1 + 2 ** -11, 0x3c00],
+    [1 + 3 * 2 ** -11, 0x3c02],
+    [Infinity, 0x7c00],
+  ] as const)
+    expect(toHalf(value)).toBe(bits);
   for (let bits = 0; bits < 0x7c00; bits++) expect(toHalf(fromHalf(bits))).toBe(bits);
   expect(Number.isNaN(fromHalf(toHalf(Number.NaN)))).toBe(true);
 });

@@ -4,7 +4,8 @@ import { streamOf } from "#src/core/rng.js";
 import { sample } from "#src/initializers/initializer.js";
 
 const stream = streamOf(5, "init", "w");
-const values = async (initializer: flow.Initializer, dtype: flow.DType = "float32"): Promise<number[]> => Array.from((await sample(initializer, stream, [200, 250], dtype)).data as Float32Array, Number);
+const values = async (initializer: flow.Initializer, dtype: flow.DType = "float32"): Promise<number[]> =>
+  Array.from((await sample(initializer, stream, [200, 250], dtype)).data as Float32Array, Number);
 const moments = (numbers: readonly number[]): [number, number] => {
   const mean = numbers.reduce((a, b) => a + b) / numbers.length;
   return [mean, Math.sqrt(numbers.reduce((a, b) => a + (b - mean) ** 2, 0) / numbers.length)];
@@ -23,7 +24,9 @@ test("uniform: bounds and moments; 0 is a bound people pass", async () => {
   const [mean, deviation] = moments(numbers);
   expect(mean).toBeCloseTo(2, 1);
   expect(deviation).toBeCloseTo(4 / Math.sqrt(12), 1);
-  expect(new Set(await values(flow.randomUniformInitializer(-1, 2, { dtype: "int32" }), "int32"))).toEqual(new Set([-1, 0, 1, 2]));
+  expect(new Set(await values(flow.randomUniformInitializer(-1, 2, { dtype: "int32" }), "int32"))).toEqual(
+    new Set([-1, 0, 1, 2]),
+  );
 });
 
 test("normal and truncated normal: mean, deviation (0.8796 of it when cut at 2), bounds", async () => {

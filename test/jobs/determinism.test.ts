@@ -27,7 +27,8 @@ test("one seed: the same bits; another seed, or none: not", async () => {
 test("both engines see the same initial values and masks", async () => {
   const onnx = await losses(11, 12);
   const reference = await losses(11, 12, "reference");
-  for (const [i, value] of onnx.entries()) expect(Math.abs(value - reference[i]!)).toBeLessThan(1e-4 * Math.max(1, Math.abs(value)));
+  for (const [i, value] of onnx.entries())
+    expect(Math.abs(value - reference[i]!)).toBeLessThan(1e-4 * Math.max(1, Math.abs(value)));
 });
 
 /** The mask of dropout on ones, as a job returns it. */
@@ -62,7 +63,8 @@ test("masks are equal on both engines, differ from call to call, and continue af
   await flow.clearDefaultSession();
   const job = maskJob();
   await checkPoint.load(path);
-  for (let i = 3; i < 6; i++) expect(Array.from((await job()).data as Float32Array, (v) => Math.round(v * 1000))).toEqual(masks[0]![i]);
+  for (let i = 3; i < 6; i++)
+    expect(Array.from((await job()).data as Float32Array, (v) => Math.round(v * 1000))).toEqual(masks[0]![i]);
 });
 
 test("a run saved and loaded continues with the bits of one that never stopped", async () => {
@@ -79,9 +81,13 @@ test("a run saved and loaded continues with the bits of one that never stopped",
 });
 
 test("dropout: identity in predict jobs and at rate 0", async () => {
-  const job = flow.globalFunction({ name: "predict", returns: flow.tp.Numpy }, [flow.tp.Numpy.Placeholder([4])], (x) => {
-    expect(flow.nn.dropout(x, 0.5)).toBe(x);
-    return x;
-  });
+  const job = flow.globalFunction(
+    { name: "predict", returns: flow.tp.Numpy },
+    [flow.tp.Numpy.Placeholder([4])],
+    (x) => {
+      expect(flow.nn.dropout(x, 0.5)).toBe(x);
+      return x;
+    },
+  );
   expect((await job([1, 2, 3, 4])).toArray()).toEqual([1, 2, 3, 4]);
 });

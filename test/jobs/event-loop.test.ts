@@ -33,7 +33,10 @@ const program = (body: string): string => `
   ${body}`;
 
 function run(body: string): ReturnType<typeof spawn> {
-  return spawn(process.execPath, ["--input-type=module", "--eval", program(body)], { cwd: fileURLToPath(new URL("../..", import.meta.url)), stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(process.execPath, ["--input-type=module", "--eval", program(body)], {
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
 }
 
 async function outcome(child: ReturnType<typeof spawn>): Promise<{ code: number | null; out: string; err: string }> {
@@ -45,7 +48,9 @@ async function outcome(child: ReturnType<typeof spawn>): Promise<{ code: number 
 }
 
 test("SIGINT is seen while steps run", async () => {
-  const child = run(`process.on("SIGINT", () => { console.log("seen"); process.exit(130); }); console.log("go"); for (;;) await job([1, 2]);`);
+  const child = run(
+    `process.on("SIGINT", () => { console.log("seen"); process.exit(130); }); console.log("go"); for (;;) await job([1, 2]);`,
+  );
   const end = outcome(child);
   await once(child.stdout!, "data");
   setTimeout(() => child.kill("SIGINT"), 200);
@@ -55,7 +60,9 @@ test("SIGINT is seen while steps run", async () => {
 });
 
 test("a script that ends with calls queued finishes them, and then exits by itself", async () => {
-  const { code, out } = await outcome(run(`for (let i = 0; i < 3; i++) void job([i, i]).then((y) => console.log(y.toArray().join()));`));
+  const { code, out } = await outcome(
+    run(`for (let i = 0; i < 3; i++) void job([i, i]).then((y) => console.log(y.toArray().join()));`),
+  );
   expect(out.trim().split("\n")).toEqual(["1,1", "2,2", "3,3"]);
   expect(code).toBe(0);
 });
@@ -67,6 +74,10 @@ test("a forgotten await surfaces its error", async () => {
 });
 
 test("a second copy of the package in one process is an error", async () => {
-  const { err } = await outcome(run(`await job([1, 2]); globalThis[Symbol.for("onestep.copy")] = "file:///elsewhere.js"; flow.globalFunction({ name: "b" }, () => null);`));
+  const { err } = await outcome(
+    run(
+      `await job([1, 2]); globalThis[Symbol.for("onestep.copy")] = "file:///elsewhere.js"; flow.globalFunction({ name: "b" }, () => null);`,
+    ),
+  );
   expect(err).toContain("onestep is loaded twice in this process");
 });
