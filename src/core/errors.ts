@@ -1,9 +1,7 @@
 /** Codes of every error a user can meet; `docs/errors.md` has a heading per code. */
 export type ErrorCode =
-  | "E_ABORT"
   | "E_ARGUMENT"
   | "E_ASYNC_JOB"
-  | "E_CKPT_BUSY"
   | "E_CKPT_DIR"
   | "E_CKPT_EXISTS"
   | "E_CKPT_HASH"

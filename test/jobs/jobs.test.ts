@@ -385,3 +385,26 @@ test("config is fixed once the session runs", async () => {
   await job([1]);
   expect((await failure(() => flow.config.seed(1))).message).toContain("the session is running");
 });
+
+test("host ops run on arguments and other host ops; one behind the engine is an error naming both", async () => {
+  const { hostOp } = await import("#src/ops/define.js");
+  const { emit } = await import("#src/graph/trace.js");
+  const { ops } = await import("#src/ops/index.js");
+  const reverse = hostOp("hostReverse", {
+    infer: ([x]) => x!,
+    grad: "stop",
+    host: async ([x]) => [{ ...x!, data: x!.data.slice().reverse() as Float32Array<ArrayBuffer> }],
+  });
+  (ops as Record<string, unknown>).hostReverse = reverse;
+  try {
+    const fine = flow.globalFunction({ name: "fine", returns: tp.Numpy }, [tp.Numpy.Placeholder([3])], (x) =>
+      emit(reverse, [emit(reverse, [emit(reverse, [x], {})], {})], {}).add(x),
+    );
+    expect((await fine([1, 2, 4])).toArray()).toEqual([5, 4, 5]);
+    const error = await tracing((x) => emit(reverse, [flow.math.exp(x, { name: "native" })], {}, "behind"));
+    expect(error.code).toBe("E_HOST");
+    expect(error.message).toContain("host op hostReverse 'behind' depends on 'native'");
+  } finally {
+    delete (ops as Record<string, unknown>).hostReverse;
+  }
+});
