@@ -5,7 +5,9 @@ import { expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const text = (path: string): string => readFileSync(join(root, path), "utf8");
-const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".ts"));
+const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((path) =>
+  path.endsWith(".ts"),
+);
 
 test("every error code has a heading in docs/errors.md and a place that throws it", () => {
   const codes = [...text("src/core/errors.ts").matchAll(/\| "(E_\w+)"/g)].map((match) => match[1]);
@@ -18,6 +20,7 @@ test("every error code has a heading in docs/errors.md and a place that throws i
 
 test("links between the documents lead somewhere", () => {
   for (const file of ["README.md", ...readdirSync(join(root, "docs")).map((name) => join("docs", name))]) {
-    for (const [, target] of text(file).matchAll(/\]\((?!http)([^)#]+)\)/g)) expect(existsSync(join(root, file, "..", target!)), `${file}: ${target}`).toBe(true);
+    for (const [, target] of text(file).matchAll(/\]\((?!http)([^)#]+)\)/g))
+      expect(existsSync(join(root, file, "..", target!)), `${file}: ${target}`).toBe(true);
   }
 });
