@@ -19,5 +19,6 @@ export {
   sqrt,
   square,
   subtract,
+  tanh,
 } from "../ops/elementwise.js";
 export { argmax, reduceMax, reduceMean, reduceMin, reduceSum } from "../ops/structure.js";

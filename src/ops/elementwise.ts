@@ -150,6 +150,10 @@ export const sqrtOp = unary("sqrt", ({ y, dy }) => [divide(multiply(dy, 0.5), y)
 /** `x * x`.  @flow math.square */
 export const square: Unary = (x, { name } = {}) => multiply(x, x, name === undefined ? {} : { name });
 
+/** Hyperbolic tangent.  @flow math.tanh */
+export const tanh: Unary = (x, { name } = {}) => emit(tanhOp, [x], {}, name);
+export const tanhOp = unary("tanh", ({ y, dy }) => [multiply(dy, subtract(1, multiply(y, y)))]);
+
 /** `max(x, 0)`; its slope at 0 is 0.  @flow nn.relu @flow math.relu */
 export const relu: Unary = (x, { name } = {}) => emit(reluOp, [x], {}, name);
 export const reluOp = unary("relu", ({ y, dy }) => [

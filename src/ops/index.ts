@@ -42,6 +42,7 @@ export const ops = {
   sparseSoftmaxCrossEntropy: loss.sparseSoftmaxCrossEntropyOp,
   sqrt: elementwise.sqrtOp,
   subtract: elementwise.subtractOp,
+  tanh: elementwise.tanhOp,
   transpose: structure.transposeOp,
   where: elementwise.whereOp,
 } as const;

@@ -224,6 +224,13 @@ export const rows: readonly Row[] = [
     exact: [{ inputs: [{ shape: [2], data: [-3, 0] }], output: [9, 0], gradients: [[-6, 0]] }],
   },
   {
+    op: "tanh",
+    inputs: [x],
+    call: (a) => math.tanh(a),
+    print: "%1:float[2,3] = tanh %0",
+    exact: [{ inputs: [{ shape: [3], data: [0, 100, -100] }], output: [0, 1, -1], gradients: [[1, 0, 0]] }],
+  },
+  {
     op: "relu",
     inputs: [x],
     call: (a) => flow.nn.relu(a),

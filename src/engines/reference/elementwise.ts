@@ -51,5 +51,6 @@ export const elementwise = {
   sign: map(Math.sign),
   sqrt: map(Math.sqrt),
   subtract: zip((x, y) => x - y),
+  tanh: map(Math.tanh),
   where: zip((condition, x, y) => (condition !== 0 ? x : y)),
 } satisfies Partial<Rows>;

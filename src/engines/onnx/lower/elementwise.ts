@@ -26,5 +26,6 @@ export const elementwise = {
   sign: same("Sign"),
   sqrt: same("Sqrt"),
   subtract: throughInt32(same("Sub")),
+  tanh: same("Tanh"),
   where: throughInt32(same("Where"), ["int8"]),
 } satisfies Partial<Emitters>;
