@@ -5,7 +5,7 @@ import { activeBuilder } from "../graph/trace.js";
 import { JobResult } from "./result.js";
 import { defaultSession, type Session } from "./session.js";
 import type { Declaration } from "./trace-job.js";
-import type { BlobArguments, BlobsOf, Feeds, Placeholder, ResultOf, Returnable, Returns, ValueOf } from "./typing.js";
+import type { BlobArguments, BlobsOf, Feeds, Placeholder, ResultOf, Returns, ValueOf } from "./typing.js";
 
 export interface JobOptions {
   /** "train" needs an optimizer in the function; default "predict", as documented. */

@@ -68,9 +68,7 @@ export type ResultOf<R> = R extends { readonly kind: "Numpy" }
       ? { readonly [K in keyof R]: ResultOf<R[K]> }
       : never;
 
-/** What a job function without declared returns may return. */
-export type Returnable = Blob | null | undefined | readonly Returnable[] | { readonly [key: string]: Returnable };
-/** What its calls resolve to: every Blob becomes an NdArray. */
+/** What calls of a job without declared returns resolve to: every Blob its function returned becomes an NdArray. */
 export type ValueOf<T> = T extends Blob
   ? NdArray
   : T extends null | undefined

@@ -15,7 +15,10 @@ const model = (op: string, dtype: DType, shape: readonly number[], inputs = ["x"
   nodes: [{ op, name: "n", inputs, outputs: ["y"], attributes: {} }],
 });
 const held: { release(): void }[] = [];
-const hold = <T extends { release(): void }>(value: T): T => (held.push(value), value);
+const hold = <T extends { release(): void }>(value: T): T => {
+  held.push(value);
+  return value;
+};
 afterEach(() => {
   for (const value of held.splice(0)) value.release();
 });
