@@ -1,8 +1,8 @@
 """Golden values of single ops: python test/golden/ops.py > test/golden/ops.json
 
-PyTorch in float64, except argmax, whose ties PyTorch leaves open: numpy takes the lowest index. Every input and
-cotangent but the float64 input of one cast is exact in float32, so the numbers hold for float32 engines within their rounding. Ops and attributes have
-the library's names; a full reduction has the shape [1]; `grads` is null where there is no gradient.
+PyTorch in float64, except argmax, whose ties PyTorch leaves open: numpy takes the lowest index. Inputs and cotangents
+are exact in float32 (but for the float64 input of one cast), so the numbers hold for float32 engines within their
+rounding. Ops have the library's names; a full reduction has the shape [1]; `grads` is null where there is no gradient.
 """
 import json
 import sys
@@ -84,7 +84,7 @@ add("biasAdd", [floats(2, 3, 2, 2), floats(3)], lambda x, b: x + b[:, None, None
 extreme = torch.tensor([[1000.0, 0.0, -1000.0], [-1000.0, -1000.0, -1000.0], [1000.0, 999.0, 1000.0]]).double()
 for op, call in {"softmax": torch.softmax, "logSoftmax": torch.log_softmax}.items():
     add(op, [floats(2, 4)], lambda x: call(x, -1), axis=-1)
-    add(op, [floats(2, 3, 4)], lambda x: call(x, 1), axis=1)
+    add(op, [floats(2, 3, 2)], lambda x: call(x, 1), axis=1)
     add(op, [extreme], lambda x: call(x, -1), axis=-1)
 for labels, logits in [([2, 0, 1], floats(3, 4)), ([0, 1, 2], extreme), ([2, 0, 1], extreme), ([[1, 0], [3, 2]], floats(2, 2, 4))]:
     labels = ints(labels)
@@ -101,9 +101,9 @@ for values in ([[1.0, 3.0, 3.0], [-2.0, -2.0, -5.0], [0.0, -1.0, 4.0]], [2.0, 2.
     add("argmax", [torch.tensor(values).double()], lambda x: torch.tensor(np.atleast_1d(np.argmax(x.numpy(), -1)).astype(np.int32)), gradients=False, axis=-1)
 
 # Structure.
-for shape, perm in [((2, 3), [1, 0]), ((2, 3, 4), [2, 0, 1]), ((2, 1, 3, 2), [0, 2, 3, 1])]:
+for shape, perm in [((2, 3), [1, 0]), ((2, 3, 2), [2, 0, 1]), ((2, 1, 3, 2), [0, 2, 3, 1])]:
     add("transpose", [floats(*shape)], lambda x: x.permute(perm), perm=perm)
-for shape, target in [((2, 3), [3, 2]), ((2, 3, 4), [2, -1]), ((6,), [1, 2, 3])]:
+for shape, target in [((2, 3), [3, 2]), ((2, 2, 3), [2, -1]), ((6,), [1, 2, 3])]:
     add("reshape", [floats(*shape)], lambda x: x.reshape(target), shape=target)
 for condition, x, y in [([[1, 0, 1], [0, 0, 1]], floats(2, 3), floats(2, 3)), ([[1], [0]], floats(2, 3), floats(3)), ([1, 0, 2], floats(1), floats(2, 3))]:
     add("where", [ints(condition), x, y], lambda c, x, y: torch.where(c != 0, x, y))
