@@ -81,8 +81,8 @@ export function checkOptions(where: string, options: object, known: readonly str
   }
 }
 
-// Frames of the package itself: everything under its dist/ (or src/) folder.
-const packageRoot = new URL("..", import.meta.url).href;
+// Frames of the package itself: everything under its dist/, or under src/ where source maps are on.
+const ownFolders = ["..", "../../src/"].map((folder) => new URL(folder, import.meta.url).href);
 
 /** `file:line:column` of the nearest caller outside the package. */
 export function callSite(): string {
@@ -96,7 +96,7 @@ export function callSite(): string {
     const href = site.startsWith("file:")
       ? site
       : `file://${site.startsWith("/") ? "" : "/"}${site.replaceAll("\\", "/")}`;
-    if (!href.startsWith(packageRoot)) return decodeURI(href.slice("file://".length));
+    if (!ownFolders.some((folder) => href.startsWith(folder))) return decodeURI(href.slice("file://".length));
   }
   return "an unknown place";
 }

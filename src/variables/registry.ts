@@ -162,7 +162,7 @@ export function getVariable(name: string, options: VariableOptions = {}): Blob {
     if (!reuse)
       throw new FlowError(
         "E_DUPLICATE",
-        `${where}: this job already has the variable (made at ${spec.site}) and reuse is false; use another name`,
+        `${where}: this job already has the variable (made at ${spec.site}) and reuse is false; use another name, and give each layer its own { name }`,
       );
     if ((shape !== undefined && !sameShape(shape, spec.shape)) || (dtype !== undefined && dtype !== spec.dtype)) {
       throw new FlowError(

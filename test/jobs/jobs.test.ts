@@ -1,7 +1,7 @@
 import * as flow from "onestep";
 import { tp } from "onestep";
 import { expect, test, vi } from "vitest";
-import { failure, tinyImages, tinyJob, tinyLabels, tinyModel } from "./support.js";
+import { failure, scratch, tinyImages, tinyJob, tinyLabels, tinyModel } from "./support.js";
 
 const checkPoint = new flow.train.CheckPoint();
 const identity = (x: flow.Blob): flow.Blob => x;
@@ -303,6 +303,7 @@ test("errors inside job functions", async () => {
       /did you mean 'momentum'\?/,
     ],
     [(x) => flow.nn.dropout(x, 1), "E_ARGUMENT", /0 <= rate < 1/],
+    [(x) => flow.cast(x, "float16"), "E_UNSUPPORTED", /float16 is not supported in jobs yet/],
     [() => flow.constant(1, {}), "E_ARGUMENT", /dtype is missing/],
   ];
   for (const [fn, code, message, type] of cases) {
@@ -407,4 +408,58 @@ test("host ops run on arguments and other host ops; one behind the engine is an 
   } finally {
     delete (ops as Record<string, unknown>).hostReverse;
   }
+});
+
+test("a variable's error names the user's line, also where source maps show the package's sources", async () => {
+  const error = await tracing((x) => [flow.layers.dense(x, 2), flow.layers.dense(x, 2)]);
+  expect(error.message).toMatch(/made at .*jobs\.test\.ts:\d+:\d+\)/);
+  const { execFileSync } = await import("node:child_process");
+  const { fileURLToPath } = await import("node:url");
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const program = `import * as flow from "onestep";
+    const job = flow.globalFunction({ name: "job" }, () => [0, 1].map(() => flow.getVariable("v", { shape: [1], initializer: flow.zerosInitializer(), reuse: false })));
+    await job().catch((error) => console.log(error.message));`;
+  const output = execFileSync(process.execPath, ["--enable-source-maps", "--input-type=module", "--eval", program], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  expect(output).toMatch(/made at .*\[eval1\]:2:\d+\)/);
+});
+
+test("a variable that is assigned and trained in one job is an error", async () => {
+  const { currentBuilder } = await import("#src/graph/trace.js");
+  const error = await tracing((x) => {
+    const w = flow.getVariable("w", { shape: [3], initializer: flow.onesInitializer() });
+    currentBuilder("test").update("w", w.add(1));
+    new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [1])).minimize(w.mul(x));
+    return x;
+  }, "train");
+  expect(error.code).toBe("E_UPDATE");
+  expect(error.message).toContain("'w' is assigned in job 'wrong' and trained there too");
+});
+
+test("ONESTEP_DEBUG: 1 checks, 2 prints each pass, 3 writes the model", async () => {
+  const { spawnSync } = await import("node:child_process");
+  const { existsSync } = await import("node:fs");
+  const folder = scratch();
+  const program = `import * as flow from ${JSON.stringify(new URL("../../dist/index.js", import.meta.url).href)};
+    const job = flow.globalFunction({ name: "shown", returns: flow.tp.Numpy }, [flow.tp.Numpy.Placeholder([2])], (x) => x.mul(1).add(3));
+    await job([1, 2]);`;
+  const run = (level: string): string =>
+    spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+      cwd: folder,
+      encoding: "utf8",
+      env: { ...process.env, ONESTEP_DEBUG: level, ONESTEP_ENGINE: "onnx" },
+    }).stderr;
+  expect(run("0")).toBe("");
+  const printed = run("2");
+  expect(printed).toMatch(
+    /after trace\n%0:float32\[2\] = placeholder 'argument 0'\n%1.* = constant .*\n%2:float32\[2\] = multiply %0 %1/,
+  );
+  expect(printed).toMatch(
+    /after simplify\n%0:float32\[2\] = placeholder 'argument 0'\n%1.* = constant {value=3.*\n%2:float32\[2\] = add %0 %1\nreturn %2/,
+  );
+  expect(existsSync(`${folder}/onestep-debug`)).toBe(false);
+  expect(run("3")).toContain("model written to");
+  expect(existsSync(`${folder}/onestep-debug/shown.onnx`)).toBe(true);
 });

@@ -2,7 +2,7 @@ import type { DType } from "../../../core/dtype.js";
 import { FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
 import type { Port } from "../encode.js";
-import { breathe, type LoadOptions, type Model, type Runtime, type Value } from "./runtime.js";
+import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
 
 type Ort = typeof import("onnxruntime-node");
 type OrtTensor = import("onnxruntime-node").Tensor;
@@ -74,7 +74,6 @@ class BindingModel implements Model {
     );
     for (const [i, { name }] of this.outputs.entries())
       (outputs[i]!.tensor.data as Float32Array).set(results[name]!.data as Float32Array);
-    await breathe();
   }
 
   release(): void {

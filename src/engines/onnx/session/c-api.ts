@@ -2,7 +2,7 @@ import { bug, FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
 import { onnxElementType, type Port } from "../encode.js";
 import { libraryPath } from "./library.js";
-import { breathe, type LoadOptions, type Model, type Runtime, type Value } from "./runtime.js";
+import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
 
 type Koffi = typeof import("koffi")["default"];
 /** A pointer; 0 is null. */
@@ -203,7 +203,6 @@ class CModel implements Model {
     this.runtime.check(inPlace ? Run(...args) : await call(Run, ...args));
     this.#durations.push(performance.now() - started);
     if (this.#durations.length > 8) this.#durations.shift();
-    await breathe();
   }
 
   release(): void {

@@ -50,15 +50,3 @@ async function open(kind: Runtime["kind"] | undefined): Promise<Runtime> {
   const { openBinding } = await import("./binding.js");
   return await openBinding();
 }
-
-let turned = 0;
-
-/**
- * Lets the event loop turn when it has not for 4 ms: a loop of awaited calls that never wait would starve timers, sockets
- * and signals, since promises run before them.
- */
-export async function breathe(): Promise<void> {
-  if (performance.now() - turned < 4) return;
-  await new Promise((resolve) => setImmediate(resolve));
-  turned = performance.now();
-}
