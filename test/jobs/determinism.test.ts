@@ -6,7 +6,11 @@ import { scratch, tinyImages, tinyJob, tinyLabels } from "./support.js";
 const checkPoint = new flow.train.CheckPoint();
 
 /** Losses of `steps` steps with dropout and momentum, from a fresh session. */
-async function losses(seed: number | undefined, steps: number, engine = process.env.ONESTEP_ENGINE ?? "onnx"): Promise<number[]> {
+async function losses(
+  seed: number | undefined,
+  steps: number,
+  engine = process.env.ONESTEP_ENGINE ?? "onnx",
+): Promise<number[]> {
   await flow.clearDefaultSession();
   flow.config.engine(engine);
   if (seed !== undefined) flow.config.seed(seed);
