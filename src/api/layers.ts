@@ -1,1 +1,3 @@
-export { type Activation, type DenseOptions, dense } from "../layers/dense.js";
+export { type Conv2dOptions, conv2d } from "../layers/conv2d.js";
+export { type DenseOptions, dense } from "../layers/dense.js";
+export type { Activation } from "../layers/variable.js";

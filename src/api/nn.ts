@@ -1,4 +1,6 @@
+export { type Conv2dTransposeOptions, conv2d, conv2dTranspose } from "../ops/conv.js";
 export { relu } from "../ops/elementwise.js";
 export { biasAdd } from "../ops/linalg.js";
 export { logSoftmax, softmax, sparseSoftmaxCrossEntropyWithLogits } from "../ops/loss.js";
+export { avgPool2d, maxPool2d } from "../ops/pool.js";
 export { dropout } from "../ops/random.js";

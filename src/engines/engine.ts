@@ -1,7 +1,7 @@
 import { FlowError } from "../core/errors.js";
 import type { Tensor } from "../core/tensor.js";
 import type { BlobType } from "../graph/blob.js";
-import type { Check, Graph } from "../graph/graph.js";
+import type { Check, Graph, Node } from "../graph/graph.js";
 import type { TraceContext } from "../graph/trace.js";
 
 /** A job as an engine gets it: no host nodes, only ops the engine has rows for. */
@@ -40,8 +40,8 @@ export interface EngineSession {
 
 export interface Engine {
   readonly name: string;
-  /** Whether the engine has a row of its own for an op that also has a decomposition. */
-  lowers(op: string): boolean;
+  /** Whether the engine has a row of its own, fit for these types and attributes, for an op that also has a decomposition. */
+  lowers(node: Node): boolean;
   open(options: EngineOptions): Promise<EngineSession>;
 }
 

@@ -41,7 +41,7 @@ export function compile(
   }
   const simple = simplify(dce(builder.finish()), context);
   inspect(simple, name, "simplify");
-  const legal = simplify(decompose(simple, context, (op) => !engine.lowers(op.name)).graph, context);
+  const legal = simplify(decompose(simple, context, (_, node) => !engine.lowers(node)).graph, context);
   inspect(legal, name, `legalize for ${engine.name}`);
   const { graph, hostNodes } = splitHost(legal, context);
   inspect(graph, name, "host split");

@@ -4,11 +4,8 @@ import { namespace, textOf } from "../graph/trace.js";
 import { constantInitializer, type Initializer } from "../initializers/initializer.js";
 import { biasAdd, matmul } from "../ops/linalg.js";
 import { reshape } from "../ops/structure.js";
-import { getVariable } from "../variables/registry.js";
 import type { Regularizer } from "../variables/regularizers.js";
-
-/** A function applied to a layer's output; it is called with `{ name }`, as documented. */
-export type Activation = (x: Blob, options: { readonly name: string }) => Blob;
+import { type Activation, layerVariable } from "./variable.js";
 
 export interface DenseOptions {
   readonly activation?: Activation;
@@ -66,27 +63,23 @@ export function dense(inputs: Blob, units: number, options: DenseOptions = {}): 
     throw new FlowError("E_ARGUMENT", `layers.dense '${name}': units is ${units}, expected a positive integer`);
   const width = inputs.shape.at(-1)!;
   const rows = inputs.shape.length > 2 ? reshape(inputs, [-1, width]) : inputs;
-  const dtype = inputs.dtype;
-  const variable = (
-    part: string,
-    shape: readonly number[],
-    initializer: Initializer,
-    regularizer: Regularizer | undefined,
-  ): Blob =>
-    getVariable(part, {
-      shape,
-      dtype,
-      initializer,
-      trainable,
-      reuse: false,
-      ...(regularizer === undefined ? {} : { regularizer }),
-    });
+  const common = { dtype: inputs.dtype, trainable };
   const output = namespace(name, () => {
-    const weight = variable("weight", [units, width], kernelInitializer, kernelRegularizer);
+    const weight = layerVariable("weight", {
+      ...common,
+      shape: [units, width],
+      initializer: kernelInitializer,
+      regularizer: kernelRegularizer,
+    });
     const product = matmul(rows, weight, { transposeB: true, name: "matmul" });
-    const biased = useBias
-      ? biasAdd(product, variable("bias", [units], biasInitializer, biasRegularizer), { name: "bias_add" })
-      : product;
+    const bias = (): Blob =>
+      layerVariable("bias", {
+        ...common,
+        shape: [units],
+        initializer: biasInitializer,
+        regularizer: biasRegularizer,
+      });
+    const biased = useBias ? biasAdd(product, bias(), { name: "bias_add" }) : product;
     return activation === undefined ? biased : activation(biased, { name: "activation" });
   });
   return inputs.shape.length > 2 ? reshape(output, [...inputs.shape.slice(0, -1), units]) : output;

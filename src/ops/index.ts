@@ -1,24 +1,32 @@
 import type { Attrs } from "../graph/graph.js";
+import * as conv from "./conv.js";
 import type { Op, OpKind } from "./define.js";
 import * as elementwise from "./elementwise.js";
 import * as linalg from "./linalg.js";
 import * as loss from "./loss.js";
+import * as pool from "./pool.js";
 import * as random from "./random.js";
 import * as sources from "./sources.js";
 import * as structure from "./structure.js";
+import * as window from "./window.js";
 
 /** Every op by name. A key must equal the op's own name (a test checks it). */
 export const ops = {
   abs: elementwise.absOp,
   add: elementwise.addOp,
   argmax: structure.argmaxOp,
+  avgPool: pool.avgPoolOp,
   broadcastTo: structure.broadcastToOp,
   cast: elementwise.castOp,
   constant: sources.constantOp,
+  conv: conv.convOp,
+  convFilterGrad: conv.convFilterGradOp,
+  convInputGrad: conv.convInputGradOp,
   divide: elementwise.divideOp,
   dropoutMask: random.dropoutMaskOp,
   equal: elementwise.equalOp,
   exp: elementwise.expOp,
+  fold: window.foldOp,
   greater: elementwise.greaterOp,
   greaterEqual: elementwise.greaterEqualOp,
   iota: sources.iotaOp,
@@ -27,6 +35,8 @@ export const ops = {
   log: elementwise.logOp,
   logSoftmax: loss.logSoftmaxOp,
   matmul: linalg.matmulOp,
+  maxPool: pool.maxPoolOp,
+  maxUnpool: pool.maxUnpoolOp,
   maximum: elementwise.maximumOp,
   minimum: elementwise.minimumOp,
   multiply: elementwise.multiplyOp,
@@ -44,6 +54,7 @@ export const ops = {
   subtract: elementwise.subtractOp,
   tanh: elementwise.tanhOp,
   transpose: structure.transposeOp,
+  unfold: window.unfoldOp,
   where: elementwise.whereOp,
 } as const;
 

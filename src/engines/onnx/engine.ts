@@ -4,6 +4,7 @@ import type { BlobType } from "../../graph/blob.js";
 import { type Graph, inputsOf } from "../../graph/graph.js";
 import { assertCheck, type Engine, type EngineOptions, type EngineSession } from "../engine.js";
 import { encodeModel } from "./encode.js";
+import type { Emitter } from "./lower/context.js";
 import { lower } from "./lower/model.js";
 import { table } from "./lower/table.js";
 import { fuse } from "./rewrite.js";
@@ -12,7 +13,9 @@ import { type Model, openRuntime, type Runtime, type Value } from "./session/run
 /** One ONNX model per job, run by onnxruntime: a training step is one native call. */
 export const onnx: Engine = {
   name: "onnx",
-  lowers: (op) => Object.hasOwn(table, op),
+  lowers: (node) =>
+    Object.hasOwn(table, node.op) &&
+    ((table as Partial<Record<string, Emitter<never>>>)[node.op]?.fits?.(node) ?? true),
   open: async (options) => new OnnxSession(await openRuntime(), options),
 };
 

@@ -9,7 +9,7 @@ import { type Row, table } from "./table.js";
 /** Plain TypeScript in float64: slow and obvious, the definition that other engines are tested against. */
 export const reference: Engine = {
   name: "reference",
-  lowers: (op) => Object.hasOwn(table, op),
+  lowers: ({ op }) => Object.hasOwn(table, op),
   open: () => Promise.resolve(openSession()),
 };
 

@@ -7,6 +7,7 @@ import { linalg } from "./linalg.js";
 import { loss } from "./loss.js";
 import { sources } from "./sources.js";
 import { structure } from "./structure.js";
+import { window } from "./window.js";
 
 /** Computes an op: the elements of its one output, or of each. */
 export type Row<A> = (
@@ -19,4 +20,4 @@ export type Rows = { readonly [N in PrimitiveName]: Row<Attributes<N>> } & {
 };
 
 /** The definition of every primitive. */
-export const table: Rows = { ...elementwise, ...linalg, ...loss, ...sources, ...structure };
+export const table: Rows = { ...elementwise, ...linalg, ...loss, ...sources, ...structure, ...window };

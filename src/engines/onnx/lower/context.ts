@@ -72,16 +72,24 @@ export const ints = (values: readonly number[]): Attribute => ({ ints: values })
 export const float = (value: number): Attribute => ({ float: value });
 
 /** Lowers one node; `types` are those of its outputs, `node` has those of its inputs. */
-export type Emitter<A> = (
-  to: Lowering,
-  inputs: readonly string[],
-  attrs: A,
-  types: readonly BlobType[],
-  node: Node,
-) => string | readonly string[];
+export interface Emitter<A> {
+  (
+    to: Lowering,
+    inputs: readonly string[],
+    attrs: A,
+    types: readonly BlobType[],
+    node: Node,
+  ): string | readonly string[];
+  /** Of a decomposable op: the nodes this row is for; the others are decomposed. */
+  readonly fits?: (node: Node) => boolean;
+}
 export type Emitters = { readonly [N in PrimitiveName]: Emitter<Attributes<N>> } & {
   readonly [N in DecomposableName]?: Emitter<Attributes<N>>;
 };
+
+/** A row for some nodes of a decomposable op only: those whose kernel onnxruntime has. */
+export const onlyWhere = <A>(fits: (node: Node) => boolean, emit: Emitter<A>): Emitter<A> =>
+  Object.assign((...args: Parameters<Emitter<A>>) => emit(...args), { fits });
 
 /** An op that ONNX has under another name, on all our dtypes. */
 export const same =

@@ -1,0 +1,22 @@
+import type { DType } from "../core/dtype.js";
+import type { Blob } from "../graph/blob.js";
+import type { Initializer } from "../initializers/initializer.js";
+import { getVariable } from "../variables/registry.js";
+import type { Regularizer } from "../variables/regularizers.js";
+
+/** A function applied to a layer's output; it is called with `{ name }`, as documented. */
+export type Activation = (x: Blob, options: { readonly name: string }) => Blob;
+
+/** What a layer says of one of its variables. */
+export interface LayerVariable {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly initializer: Initializer;
+  readonly regularizer: Regularizer | undefined;
+  readonly trainable: boolean;
+}
+
+/** A variable that belongs to one layer: its name must be new in the job. */
+export function layerVariable(name: string, { regularizer, ...options }: LayerVariable): Blob {
+  return getVariable(name, { ...options, reuse: false, ...(regularizer === undefined ? {} : { regularizer }) });
+}

@@ -1,0 +1,263 @@
+import { checkOptions, FlowError } from "../core/errors.js";
+import { type Shape, sameShape, sizeOf } from "../core/shape.js";
+import type { Blob, BlobType } from "../graph/blob.js";
+import { emit, textOf } from "../graph/trace.js";
+import { decomposable, type Named, requireFloat } from "./define.js";
+import { matmul } from "./linalg.js";
+import { reshape, transpose } from "./structure.js";
+import {
+  channelsLast,
+  fittingOutputs,
+  fold,
+  type Padding,
+  perAxis,
+  resolvePadding,
+  unfold,
+  type Window,
+  windowOf,
+  windowOutputs,
+} from "./window.js";
+
+// Convolution is a bilinear map of input and filters; its two gradients are the maps to the third of the three, and each
+// one's gradients are the other two. All three work on [N, C, ...] with filters [O, C / groups, ...].
+
+export type ConvAttrs = Window & { readonly groups: number };
+export type ConvInputGradAttrs = ConvAttrs & { readonly sizes: Shape };
+
+/** Cross-correlation of `[N, C, ...sizes]` with `[O, C / groups, ...kernel]`. */
+export const convOp = decomposable("conv", {
+  infer: ([x, w], attrs: ConvAttrs): BlobType => ({
+    dtype: x!.dtype,
+    shape: [x!.shape[0]!, w!.shape[0]!, ...windowOutputs(x!.shape.slice(2), attrs)],
+  }),
+  grad: ({ inputs: [x, w], dy, attrs }) => [
+    convInputGrad(dy, w!, { ...attrs, sizes: x!.shape.slice(2) }),
+    convFilterGrad(x!, dy, attrs),
+  ],
+  decompose: ([x, w], attrs) => {
+    const columns = columnsOf(x!, attrs);
+    const outputs = windowOutputs(x!.shape.slice(2), attrs);
+    return [fromGroups(matmul(rowsOf(w!, attrs), columns), x!.shape[0]!, outputs)];
+  },
+});
+
+/** The cotangent of a convolution's input: a transposed convolution of `dy` to spatial `sizes`. */
+export const convInputGradOp = decomposable("convInputGrad", {
+  infer: ([dy, w], { sizes, groups }: ConvInputGradAttrs): BlobType => ({
+    dtype: dy!.dtype,
+    shape: [dy!.shape[0]!, w!.shape[1]! * groups, ...sizes],
+  }),
+  grad: ({ inputs: [dy, w], dy: cotangent, attrs: { sizes: _, ...attrs } }) => [
+    conv(cotangent, w!, attrs),
+    convFilterGrad(cotangent, dy!, attrs),
+  ],
+  decompose: ([dy, w], attrs) => {
+    const { groups, sizes, kernel } = attrs;
+    const [batch, , ...outputs] = dy!.shape;
+    const channels = w!.shape[1]!;
+    const columns = matmul(rowsOf(w!, attrs), toGroups(dy!, groups), { transposeA: true });
+    // [G, K C', N L] -> [K, G, C', N, ...L] -> [G, C', N, ...sizes] -> [N, G C', ...sizes]
+    const split = reshape(columns, [groups, sizeOf(kernel), channels, batch!, ...outputs]);
+    const folded = fold(groups === 1 ? ungrouped(split) : swapFirst(split), windowOf(attrs), sizes);
+    return [batchFirst(reshape(folded, [groups * channels, batch!, ...sizes]))];
+  },
+});
+
+/** The cotangent of a convolution's filters. */
+export const convFilterGradOp = decomposable("convFilterGrad", {
+  infer: ([x, dy], { groups, kernel }: ConvAttrs): BlobType => ({
+    dtype: x!.dtype,
+    shape: [dy!.shape[1]!, x!.shape[1]! / groups, ...kernel],
+  }),
+  grad: ({ inputs: [x, dy], dy: cotangent, attrs }) => [
+    convInputGrad(dy!, cotangent, { ...attrs, sizes: x!.shape.slice(2) }),
+    conv(x!, cotangent, attrs),
+  ],
+  decompose: ([x, dy], attrs) => {
+    const { groups, kernel } = attrs;
+    // One product over batch and places together: [G, O', N L] [G, K C', N L]ᵀ.
+    const rows = matmul(toGroups(dy!, groups), columnsOf(x!, attrs), { transposeB: true });
+    const [filters, channels] = [dy!.shape[1]!, x!.shape[1]! / groups];
+    const split = reshape(rows, [filters, sizeOf(kernel), channels]);
+    return [reshape(transpose(split, { perm: [0, 2, 1] }), [filters, channels, ...kernel])];
+  },
+});
+
+const conv = (x: Blob, w: Blob, attrs: ConvAttrs, name?: string): Blob => emit(convOp, [x, w], attrs, name);
+const convInputGrad = (dy: Blob, w: Blob, attrs: ConvInputGradAttrs, name?: string): Blob =>
+  emit(convInputGradOp, [dy, w], attrs, name);
+const convFilterGrad = (x: Blob, dy: Blob, attrs: ConvAttrs): Blob => emit(convFilterGradOp, [x, dy], attrs);
+
+/** `[N, C, ...]` with the first two axes swapped; a reshape where one of them is 1. */
+function batchFirst(x: Blob): Blob {
+  const [first, second, ...rest] = x.shape;
+  if (first === 1 || second === 1) return reshape(x, [second!, first!, ...rest]);
+  return transpose(x, { perm: [1, 0, ...rest.map((_, i) => i + 2)] });
+}
+
+const swapFirst = (x: Blob): Blob => transpose(x, { perm: [1, 0, ...x.shape.slice(2).map((_, i) => i + 2)] });
+
+/** `[1, K, ...]` -> `[K, 1, ...]`. */
+const ungrouped = (x: Blob): Blob => reshape(x, [x.shape[1]!, 1, ...x.shape.slice(2)]);
+
+/** `[N, C, ...S]` -> `[G, K C', N L]`: the cells under each tap. */
+function columnsOf(x: Blob, attrs: ConvAttrs): Blob {
+  const { groups } = attrs;
+  const [batch, channels, ...sizes] = x.shape;
+  const taps = unfold(reshape(batchFirst(x), [groups, channels! / groups, batch!, ...sizes]), windowOf(attrs));
+  const ordered = groups === 1 ? taps : swapFirst(taps);
+  return reshape(ordered, [groups, (taps.shape[0]! * channels!) / groups, -1]);
+}
+
+/** Filters `[O, C', ...kernel]` -> `[G, O', K C']`. */
+function rowsOf(w: Blob, { groups, kernel }: ConvAttrs): Blob {
+  const [filters, channels] = w.shape;
+  const taps = reshape(w, [filters!, channels!, sizeOf(kernel)]);
+  return reshape(transpose(taps, { perm: [0, 2, 1] }), [groups, filters! / groups, sizeOf(kernel) * channels!]);
+}
+
+/** `[N, O, ...L]` -> `[G, O', N L]`. */
+function toGroups(y: Blob, groups: number): Blob {
+  return reshape(batchFirst(y), [groups, y.shape[1]! / groups, -1]);
+}
+
+/** `[G, O', N L]` -> `[N, O, ...outputs]`. */
+function fromGroups(y: Blob, batch: number, outputs: Shape): Blob {
+  return batchFirst(reshape(y, [y.shape[0]! * y.shape[1]!, batch, ...outputs]));
+}
+
+export interface Conv2dOptions extends Named {
+  /** `"NCHW"` (default; filters `[O, I / groups, H, W]`) or `"NHWC"` (filters `[O, H, W, I / groups]`). */
+  readonly dataFormat?: string;
+  /** Distance between taps: a number or one per spatial axis; default 1. */
+  readonly dilations?: number | readonly number[] | null;
+  /** Channels are split into this many groups, each with its own filters; default 1. */
+  readonly groups?: number;
+}
+
+/**
+ * 2-D cross-correlation without a bias. `padding` `"SAME"` puts the odd cell before (`"SAME_UPPER"` after); an array holds
+ * one entry per axis of the input.
+ * @flow nn.conv2d
+ */
+export function conv2d(
+  input: Blob,
+  filters: Blob,
+  strides: number | readonly number[],
+  padding: Padding,
+  options: Conv2dOptions = {},
+): Blob {
+  const where = options.name === undefined ? "nn.conv2d" : `nn.conv2d '${options.name}'`;
+  checkOptions(where, options, ["dataFormat", "dilations", "groups", "name"]);
+  const { dataFormat = "NCHW", dilations, groups = 1, name } = options;
+  const last = channelsLast(where, dataFormat, 2);
+  requireImages(where, "input", input);
+  requireImages(where, "filters", filters);
+  if (input.dtype !== filters.dtype)
+    throw new FlowError(
+      "E_DTYPE",
+      `${where}: input is ${textOf(input)}, filters are ${textOf(filters)}, expected equal dtypes; flow.cast one of them`,
+    );
+  const x = last ? toChannelsFirst(input) : input;
+  const w = last ? toChannelsFirst(filters) : filters;
+  const [outputs, width] = w.shape as [number, number];
+  const channels = x.shape[1]!;
+  if (!(Number.isInteger(groups) && groups > 0 && outputs % groups === 0 && channels % groups === 0))
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: groups is ${groups}, expected a divisor of ${channels} input channels and of ${outputs} filters`,
+    );
+  if (width !== channels / groups)
+    throw new FlowError(
+      "E_SHAPE",
+      `${where}: filters are ${textOf(filters)} (${dataFormat}), expected ${channels / groups} channels each for input ${textOf(input)} in ${groups} group${groups === 1 ? "" : "s"}`,
+    );
+  const window = {
+    kernel: w.shape.slice(2),
+    strides: perAxis(where, "strides", strides, 2),
+    dilations: perAxis(where, "dilations", dilations ?? 1, 2),
+  };
+  const sizes = x.shape.slice(2);
+  const pads = resolvePadding({ where, padding, sizes, channelsLast: last, window });
+  fittingOutputs(where, input, sizes, { ...window, pads });
+  const y = conv(x, w, { ...window, pads, groups }, last ? undefined : name);
+  return last ? toChannelsLast(y, name) : y;
+}
+
+/** `[N, ..., C]` -> `[N, C, ...]`. */
+export function toChannelsFirst(x: Blob): Blob {
+  const rank = x.shape.length;
+  return transpose(x, { perm: [0, rank - 1, ...Array.from({ length: rank - 2 }, (_, i) => i + 1)] });
+}
+
+/** `[N, C, ...]` -> `[N, ..., C]`. */
+export function toChannelsLast(x: Blob, name?: string): Blob {
+  const rank = x.shape.length;
+  const perm = [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1];
+  return transpose(x, name === undefined ? { perm } : { perm, name });
+}
+
+/** Checks a floating rank-4 blob. */
+export function requireImages(where: string, what: string, x: Blob): void {
+  requireFloat(where, x);
+  if (x.shape.length !== 4)
+    throw new FlowError("E_SHAPE", `${where}: ${what} is ${textOf(x)}, expected rank 4; flow.reshape it`);
+}
+
+export interface Conv2dTransposeOptions extends Named {
+  /** Default 1. */
+  readonly strides?: number | readonly number[];
+  /** Default `"VALID"`; `"SAME"` puts the odd cell after, as documented for this function. */
+  readonly padding?: Padding;
+  /** `"NCHW"` (default; filters `[in, out, H, W]`) or `"NHWC"` (filters `[in, H, W, out]`). */
+  readonly dataFormat?: string;
+  readonly dilations?: number | readonly number[] | null;
+}
+
+/**
+ * The transpose of `conv2d`: what a convolution from `outputShape` to `value`'s shape would send back. The documented
+ * aliases `input` and `filters` are the first two arguments here.
+ * @flow nn.conv2d_transpose
+ */
+export function conv2dTranspose(
+  value: Blob,
+  filter: Blob,
+  outputShape: readonly number[],
+  options: Conv2dTransposeOptions = {},
+): Blob {
+  const where = options.name === undefined ? "nn.conv2dTranspose" : `nn.conv2dTranspose '${options.name}'`;
+  checkOptions(where, options, ["strides", "padding", "dataFormat", "dilations", "name"]);
+  const { strides = 1, padding = "VALID", dataFormat = "NCHW", dilations, name } = options;
+  const last = channelsLast(where, dataFormat, 2);
+  requireImages(where, "value", value);
+  requireImages(where, "filter", filter);
+  if (
+    !Array.isArray(outputShape) ||
+    outputShape.length !== 4 ||
+    !outputShape.every((d) => Number.isInteger(d) && d > 0)
+  )
+    throw new FlowError(
+      "E_SHAPE",
+      `${where}: outputShape is ${JSON.stringify(outputShape)}, expected 4 positive integers`,
+    );
+  const dy = last ? toChannelsFirst(value) : value;
+  const w = last ? toChannelsFirst(filter) : filter;
+  const [batch, channels, ...sizes] = last
+    ? [outputShape[0]!, outputShape[3]!, outputShape[1]!, outputShape[2]!]
+    : (outputShape as [number, number, number, number]);
+  const window = {
+    kernel: w.shape.slice(2),
+    strides: perAxis(where, "strides", strides, 2),
+    dilations: perAxis(where, "dilations", dilations ?? 1, 2),
+  };
+  const upper = typeof padding === "string" && padding.toUpperCase() === "SAME" ? "SAME_UPPER" : padding;
+  const pads = resolvePadding({ where, padding: upper, sizes, channelsLast: last, window });
+  const found = [batch, w.shape[0]!, ...windowOutputs(sizes, { ...window, pads })];
+  if (channels !== w.shape[1] || !sameShape(found, dy.shape))
+    throw new FlowError(
+      "E_SHAPE",
+      `${where}: a convolution of ${dataFormat} [${outputShape.join(",")}] with filter ${textOf(filter)} gives [${found.join(",")}] (NCHW), but value is ${textOf(value)}; outputShape, strides and padding must fit together`,
+    );
+  const y = convInputGrad(dy, w, { ...window, pads, groups: 1, sizes }, last ? undefined : name);
+  return last ? toChannelsLast(y, name) : y;
+}

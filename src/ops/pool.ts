@@ -1,0 +1,143 @@
+import { checkOptions, FlowError } from "../core/errors.js";
+import { type Shape, sizeOf } from "../core/shape.js";
+import type { Blob, BlobType } from "../graph/blob.js";
+import { emit, emitAll } from "../graph/trace.js";
+import { requireImages, toChannelsFirst, toChannelsLast } from "./conv.js";
+import { decomposable, type Named, op } from "./define.js";
+import { divide } from "./elementwise.js";
+import { constantOp } from "./sources.js";
+import { broadcastTo, reduceSum, reshape } from "./structure.js";
+import {
+  channelsLast,
+  fittingOutputs,
+  fold,
+  type Padding,
+  perAxis,
+  resolvePadding,
+  unfold,
+  type Window,
+  windowOf,
+  windowOutputs,
+} from "./window.js";
+
+export interface PoolOptions extends Named {
+  /** `"NCHW"` (default) or `"NHWC"`. */
+  readonly dataFormat?: string;
+  /** Rounds output sizes up, with explicit padding only, as documented; default false. */
+  readonly ceilMode?: boolean;
+}
+
+/**
+ * The largest cell of each window; where several are equal the first (in C order) gets the gradient. `"SAME"` puts the odd
+ * cell of padding before.
+ * @flow nn.max_pool2d
+ */
+export function maxPool2d(
+  input: Blob,
+  ksize: number | readonly number[],
+  strides: number | readonly number[],
+  padding: Padding,
+  options: PoolOptions = {},
+): Blob {
+  return pool("nn.maxPool2d", input, ksize, strides, padding, options, (x, window, name) => {
+    const [y] = emitAll(maxPoolOp, [x], window, name);
+    return y!;
+  });
+}
+
+/**
+ * The mean of the cells of each window that lie inside the input.
+ * @flow nn.avg_pool2d
+ */
+export function avgPool2d(
+  input: Blob,
+  ksize: number | readonly number[],
+  strides: number | readonly number[],
+  padding: Padding,
+  options: PoolOptions = {},
+): Blob {
+  return pool("nn.avgPool2d", input, ksize, strides, padding, options, (x, window, name) =>
+    emit(avgPoolOp, [x], window, name),
+  );
+}
+
+function pool(
+  what: string,
+  input: Blob,
+  ksize: number | readonly number[],
+  strides: number | readonly number[],
+  padding: Padding,
+  options: PoolOptions,
+  apply: (x: Blob, window: Window, name: string | undefined) => Blob,
+): Blob {
+  const { dataFormat = "NCHW", ceilMode = false, name } = options;
+  const where = name === undefined ? what : `${what} '${name}'`;
+  checkOptions(where, options, ["dataFormat", "ceilMode", "name"]);
+  requireImages(where, "input", input);
+  const last = channelsLast(where, dataFormat, 2);
+  const x = last ? toChannelsFirst(input) : input;
+  const sizes = x.shape.slice(2);
+  const moving = {
+    kernel: perAxis(where, "ksize", ksize, 2),
+    strides: perAxis(where, "strides", strides, 2),
+    dilations: [1, 1],
+  };
+  const window = {
+    ...moving,
+    pads: resolvePadding({ where, padding, sizes, channelsLast: last, window: moving, ceilMode }),
+  };
+  if (window.pads.some((pad, i) => pad >= window.kernel[i % 2]!))
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: padding [${window.pads.join(",")}] is as large as the window [${window.kernel.join(",")}], so that a window would see no cell of the input`,
+    );
+  fittingOutputs(where, input, sizes, window);
+  const y = apply(x, window, last ? undefined : name);
+  return last ? toChannelsLast(y, name) : y;
+}
+
+/** Outputs: the maxima, and where each was found, as an index into the flattened input. */
+export const maxPoolOp = op("maxPool", {
+  infer: ([x], window: Window): readonly BlobType[] => {
+    const lead = x!.shape.length - window.kernel.length;
+    const shape = [...x!.shape.slice(0, lead), ...windowOutputs(x!.shape.slice(lead), window)];
+    return [
+      { dtype: x!.dtype, shape },
+      { dtype: "int64", shape },
+    ];
+  },
+  grad: ({ inputs: [x], outputs: [, index], dys: [dy], attrs }) => [
+    dy == null ? null : emit(maxUnpoolOp, [dy, index!], { ...windowOf(attrs), shape: x!.shape }),
+  ],
+});
+
+export type MaxUnpoolAttrs = Window & { readonly shape: Shape };
+
+/** Adds each cell of `dy` at its index of a flattened zero blob of `shape`. The window says which indices can meet. */
+export const maxUnpoolOp = op("maxUnpool", {
+  infer: ([dy], { shape }: MaxUnpoolAttrs): BlobType => ({ dtype: dy!.dtype, shape }),
+});
+
+/** Means over the cells of each window that lie inside the input. */
+export const avgPoolOp = decomposable("avgPool", {
+  infer: ([x], window: Window): BlobType => {
+    const lead = x!.shape.length - window.kernel.length;
+    return { dtype: x!.dtype, shape: [...x!.shape.slice(0, lead), ...windowOutputs(x!.shape.slice(lead), window)] };
+  },
+  grad: ({ inputs: [x], y, dy, attrs }) => {
+    const sizes = x!.shape.slice(-attrs.kernel.length);
+    const shares = divide(dy, cellsInside(x!, attrs));
+    const spread = broadcastTo(reshape(shares, [1, ...y.shape]), [sizeOf(attrs.kernel), ...y.shape]);
+    return [fold(spread, windowOf(attrs), sizes)];
+  },
+  decompose: ([x], attrs) => [divide(reduceSum(unfold(x!, attrs), { axis: 0 }), cellsInside(x!, attrs))],
+});
+
+/** How many cells of each window lie inside the input: one number where that is all of them. */
+function cellsInside(x: Blob, window: Window): Blob {
+  const { dtype } = x;
+  if (window.pads.every((pad) => pad === 0))
+    return emit(constantOp, [], { value: sizeOf(window.kernel), dtype, shape: [1] });
+  const ones = emit(constantOp, [], { value: 1, dtype, shape: x.shape.slice(-window.kernel.length) });
+  return reduceSum(unfold(ones, window), { axis: 0 });
+}
