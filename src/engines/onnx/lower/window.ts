@@ -96,6 +96,7 @@ export const window = {
       return to.one("MaxUnpool", [dy!, index!, to.ints(type!.shape)], {
         kernel_shape: ints(attrs.kernel),
         strides: ints(attrs.strides),
+        pads: ints(attrs.pads),
       });
     const size = sizeOf(type!.shape);
     const zeros = to.one("Expand", [scalar(to, type!.dtype, 0, [1]), to.ints([size])]);
