@@ -70,6 +70,17 @@ try {
       return losses[3] < 0.3 ? undefined : `loss ${losses[3]} at iteration 60, expected below 0.3`;
     },
   });
+  step("example lenet_train, one epoch", tsx(example("lenet_train"), "1"), {
+    cwd: scratch,
+    expect: (out) => (lines(out).at(-1) === "model saved" ? undefined : "no 'model saved'"),
+  });
+  step("example lenet_eval", tsx(example("lenet_eval")), {
+    cwd: scratch,
+    expect: (out) => {
+      const accuracy = Number(out.match(/accuracy: ([\d.]+)%/)?.[1]);
+      return accuracy >= 96.5 ? undefined : `accuracy ${accuracy} %, expected at least 96.5`;
+    },
+  });
   step("npm start", ["npm", ["start", "--silent"]], {
     expect: (out) => {
       const accuracies = [...out.matchAll(/test accuracy ([\d.]+) %/g)].map((match) => Number(match[1]));

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import * as flow from "onestep";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { sizeOf } from "#src/core/shape.js";
 import type { Tensor } from "#src/core/tensor.js";
-import type { Engine, EngineSession } from "#src/engines/engine.js";
+import type { Engine } from "#src/engines/engine.js";
 import { onnx } from "#src/engines/onnx/engine.js";
 import { reference } from "#src/engines/reference/engine.js";
 import type { Padding } from "#src/ops/window.js";
@@ -38,14 +38,6 @@ const golden = JSON.parse(readFileSync(new URL("./conv.json", import.meta.url), 
   readonly conv: readonly ConvCase[];
   readonly pool: readonly PoolCase[];
 };
-const sessions = new Map<Engine, EngineSession>();
-beforeAll(async () => {
-  for (const engine of [reference, onnx]) sessions.set(engine, await engine.open({}));
-});
-afterAll(async () => {
-  for (const session of sessions.values()) await session.close();
-});
-
 const fill = (size: number, seed: number): number[] =>
   Array.from({ length: size }, (_, i) => Math.sin(0.7 * i + 0.001 * i * i + seed));
 
@@ -66,7 +58,9 @@ async function compare(
   const make = (shape: readonly number[], seed: number): Tensor => tensorOf(dtype, shape, fill(sizeOf(shape), seed));
   const inputs = shapes.map((shape, i) => make(shape, i + 1));
   const { shape } = graphOf("type", inputs, (...blobs) => [call(...blobs)]).graph.outputs[0]!;
-  const results = await evaluate(engine, sessions.get(engine)!, [...inputs, make(shape, 3)], withGradients(call));
+  const session = await engine.open({});
+  const results = await evaluate(engine, session, [...inputs, make(shape, 3)], withGradients(call));
+  await session.close();
   expect(results.length).toBe(expected.length);
   const tolerance = dtype === "float64" ? 1e-10 : 2e-5;
   for (const [i, result] of results.entries()) {
