@@ -30,8 +30,8 @@ function tapsOf(
 }
 
 /**
- * Calls `visit` for each batch element, filter, channel of the filter's group and tap: offsets of the image, the filter cell
- * and the result plane, and the tap's cells.
+ * Calls `visit` for each batch element, group's channel and tap, with the indices of the cells under the tap; `offsets` gives
+ * each filter of the group its result plane and its filter cell.
  */
 function convolve(
   batch: number,
@@ -39,53 +39,71 @@ function convolve(
   channels: number,
   sizes: Shape,
   attrs: ConvAttrs,
-  visit: (image: number, cell: number, plane: number, taps: Int32Array) => void,
+  visit: (
+    cells: Int32Array,
+    image: number,
+    offsets: readonly { readonly plane: number; readonly cell: number }[],
+  ) => void,
 ): void {
   const { taps, count, places } = tapsOf(sizes, attrs);
   const size = sizeOf(sizes);
   const perGroup = filters / attrs.groups;
   for (let n = 0; n < batch; n++) {
-    for (let o = 0; o < filters; o++) {
-      for (let c = 0; c < channels; c++) {
-        const image = (n * channels * attrs.groups + Math.floor(o / perGroup) * channels + c) * size;
-        for (let k = 0; k < count; k++)
-          visit(
-            image,
-            (o * channels + c) * count + k,
-            (n * filters + o) * places,
-            taps.subarray(k * places, (k + 1) * places),
-          );
+    for (let channel = 0; channel < channels * attrs.groups; channel++) {
+      const first = Math.floor(channel / channels) * perGroup;
+      for (let k = 0; k < count; k++) {
+        const offsets = Array.from({ length: perGroup }, (_, i) => ({
+          plane: (n * filters + first + i) * places,
+          cell: ((first + i) * channels + (channel % channels)) * count + k,
+        }));
+        visit(taps.subarray(k * places, (k + 1) * places), (n * channels * attrs.groups + channel) * size, offsets);
       }
     }
   }
 }
+
+/** The values of an image's cells; 0 outside. */
+const gather = (cells: Int32Array, image: number, data: Float64Array): Float64Array =>
+  Float64Array.from(cells, (cell) => (cell < 0 ? 0 : data[image + cell]!));
 
 const leadOf = ({ shape }: Array64, { kernel }: Window): number => sizeOf(shape.slice(0, shape.length - kernel.length));
 
 export const window = {
   conv: ([x, w], attrs, [type]) => {
     const y = new Float64Array(sizeOf(type!.shape));
-    convolve(x!.shape[0]!, w!.shape[0]!, w!.shape[1]!, x!.shape.slice(2), attrs, (image, cell, plane, taps) => {
-      const weight = w!.data[cell]!;
-      for (let l = 0; l < taps.length; l++) if (taps[l]! >= 0) y[plane + l]! += weight * x!.data[image + taps[l]!]!;
+    convolve(x!.shape[0]!, w!.shape[0]!, w!.shape[1]!, x!.shape.slice(2), attrs, (cells, image, offsets) => {
+      const values = gather(cells, image, x!.data);
+      for (const { plane, cell } of offsets) {
+        const weight = w!.data[cell]!;
+        for (let l = 0; l < values.length; l++) y[plane + l]! += weight * values[l]!;
+      }
     });
     return y;
   },
   convInputGrad: ([dy, w], attrs, [type]) => {
     const dx = new Float64Array(sizeOf(type!.shape));
-    convolve(dy!.shape[0]!, w!.shape[0]!, w!.shape[1]!, attrs.sizes, attrs, (image, cell, plane, taps) => {
-      const weight = w!.data[cell]!;
-      for (let l = 0; l < taps.length; l++) if (taps[l]! >= 0) dx[image + taps[l]!]! += weight * dy!.data[plane + l]!;
+    convolve(dy!.shape[0]!, w!.shape[0]!, w!.shape[1]!, attrs.sizes, attrs, (cells, image, offsets) => {
+      const sums = new Float64Array(cells.length);
+      for (const { plane, cell } of offsets) {
+        const weight = w!.data[cell]!;
+        for (let l = 0; l < sums.length; l++) sums[l]! += weight * dy!.data[plane + l]!;
+      }
+      cells.forEach((cell, l) => {
+        if (cell >= 0) dx[image + cell]! += sums[l]!;
+      });
     });
     return dx;
   },
   convFilterGrad: ([x, dy], attrs, [type]) => {
     const dw = new Float64Array(sizeOf(type!.shape));
     const [filters, channels] = type!.shape as [number, number];
-    convolve(x!.shape[0]!, filters, channels, x!.shape.slice(2), attrs, (image, cell, plane, taps) => {
-      let sum = 0;
-      for (let l = 0; l < taps.length; l++) if (taps[l]! >= 0) sum += x!.data[image + taps[l]!]! * dy!.data[plane + l]!;
-      dw[cell]! += sum;
+    convolve(x!.shape[0]!, filters, channels, x!.shape.slice(2), attrs, (cells, image, offsets) => {
+      const values = gather(cells, image, x!.data);
+      for (const { plane, cell } of offsets) {
+        let sum = 0;
+        for (let l = 0; l < values.length; l++) sum += values[l]! * dy!.data[plane + l]!;
+        dw[cell]! += sum;
+      }
     });
     return dw;
   },
