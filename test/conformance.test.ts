@@ -6,6 +6,7 @@ import { onnx } from "#src/engines/onnx/engine.js";
 import { reference } from "#src/engines/reference/engine.js";
 import { print } from "#src/graph/print.js";
 import { ops } from "#src/ops/index.js";
+import { rows as binary } from "./ops/binary.cases.js";
 import { rows as conv } from "./ops/conv.cases.js";
 import { rows as elementwise } from "./ops/elementwise.cases.js";
 import { evaluate, graphOf, numbers, randomTensor, tensorOf, withGradients } from "./ops/harness.js";
@@ -13,8 +14,9 @@ import { rows as linalg } from "./ops/linalg.cases.js";
 import { rows as loss } from "./ops/loss.cases.js";
 import type { Row } from "./ops/rows.js";
 import { rows as structure } from "./ops/structure.cases.js";
+import { rows as unary } from "./ops/unary.cases.js";
 
-const rows: readonly Row[] = [...elementwise, ...structure, ...linalg, ...conv, ...loss];
+const rows: readonly Row[] = [...elementwise, ...unary, ...binary, ...structure, ...linalg, ...conv, ...loss];
 const engines: readonly Engine[] = [reference, onnx];
 const sessions = new Map<Engine, EngineSession>();
 beforeAll(async () => {
@@ -22,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   for (const session of sessions.values()) await session.close();
-});
+}, 60_000);
 const run = (
   engine: Engine,
   inputs: readonly Tensor[],
@@ -41,7 +43,10 @@ const cotangentOf = (row: Row, inputs: readonly Tensor[]): Tensor => {
 };
 
 test("every op has a row and every key is its op's name", () => {
-  const composites = new Set(["square", "reduceMean", "biasAdd"]);
+  const composites = new Set([
+    ...["square", "reciprocal", "reciprocalNoNan", "rsqrt", "logSigmoid", "clipByValue", "squaredDifference", "addN"],
+    ...["logicalAnd", "reduceMean", "biasAdd"],
+  ]);
   const hostOnly = Object.values(ops)
     .filter((op) => op.kind === "host")
     .map((op) => op.name as string);
@@ -90,18 +95,22 @@ for (const [index, row] of rows.entries()) {
       }
 
       for (const [n, { inputs, output, gradients }] of (row.exact ?? []).entries()) {
-        test(`${engine.name} exact #${n}`, async () => {
-          const tensors = inputs.map(({ shape, data, dtype = "float32" }) => tensorOf(dtype, shape, data));
-          const [y] = await run(engine, tensors, (...blobs) => [row.call(...blobs)]);
-          same(numbers(y!), output);
-          if (gradients === undefined) return;
-          const ones = outputOf(row, tensors);
-          const cotangent = tensorOf(ones.dtype, ones.shape, Array(y!.data.length).fill(1));
-          const found = (await run(engine, [...tensors, cotangent], withGradients(row.call))).slice(1);
-          const expected = gradients.filter((g) => g !== null);
-          expect(found.length).toBe(expected.length);
-          for (const [i, g] of found.entries()) same(numbers(g), expected[i]!);
-        });
+        for (const float of ["float32", "float64"] as const) {
+          if (float === "float64" && (engine === reference || inputs.some(({ dtype }) => dtype !== undefined)))
+            continue;
+          test(`${engine.name} exact #${n} ${float}`, async () => {
+            const tensors = inputs.map(({ shape, data, dtype = float }) => tensorOf(dtype, shape, data));
+            const [y] = await run(engine, tensors, (...blobs) => [row.call(...blobs)]);
+            if (output !== undefined) same(numbers(y!), output);
+            if (gradients === undefined) return;
+            const ones = outputOf(row, tensors);
+            const cotangent = tensorOf(ones.dtype, ones.shape, Array(y!.data.length).fill(1));
+            const found = (await run(engine, [...tensors, cotangent], withGradients(row.call))).slice(1);
+            const expected = gradients.filter((g) => g !== null);
+            expect(found.length).toBe(expected.length);
+            for (const [i, g] of found.entries()) same(numbers(g), expected[i]!);
+          });
+        }
       }
     }
 

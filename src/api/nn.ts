@@ -1,5 +1,5 @@
+export { type LeakyReluOptions, leakyRelu, relu } from "../ops/activation.js";
 export { type Conv2dTransposeOptions, conv2d, conv2dTranspose } from "../ops/conv.js";
-export { relu } from "../ops/elementwise.js";
 export { biasAdd } from "../ops/linalg.js";
 export { logSoftmax, softmax, sparseSoftmaxCrossEntropyWithLogits } from "../ops/loss.js";
 export { avgPool2d, maxPool2d } from "../ops/pool.js";

@@ -1,7 +1,8 @@
 import type { Blob } from "../graph/blob.js";
-import { add, divide, minimum, multiply, sqrt } from "../ops/elementwise.js";
+import { add, divide, minimum, multiply } from "../ops/elementwise.js";
 import { scalarLike } from "../ops/sources.js";
 import { reduceSum } from "../ops/structure.js";
+import { sqrt } from "../ops/unary.js";
 
 /** `sqrt` of the sum of squares over all of `gradients`, shape `[1]`. */
 export function globalNorm(gradients: readonly Blob[]): Blob {

@@ -3,31 +3,11 @@ import { FlowError } from "../core/errors.js";
 import { broadcastShapes } from "../core/shape.js";
 import type { Blob, BlobType, Operand } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import {
-  broadcastType,
-  type GradRule,
-  type Named,
-  type None,
-  type Op,
-  op,
-  requireFloat,
-  requireOperand,
-} from "./define.js";
+import { broadcastType, type GradRule, type Named, type None, type Op, op, requireOperand } from "./define.js";
 import { scalarLike } from "./sources.js";
 
-type Unary = (x: Blob, options?: Named) => Blob;
-type Binary = (x: Operand, y: Operand, options?: Named) => Blob;
-
-/** A floating unary op that keeps dtype and shape. */
-function unary<const N extends string>(name: N, grad: GradRule<None>): Op<N, None, "primitive"> {
-  return op(name, {
-    infer: ([x]) => {
-      requireFloat(name, x!);
-      return x!;
-    },
-    grad,
-  });
-}
+export type Unary = (x: Blob, options?: Named) => Blob;
+export type Binary = (x: Operand, y: Operand, options?: Named) => Blob;
 
 /** A unary op on any dtype that keeps dtype and shape. */
 function unaryAny<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
@@ -35,7 +15,7 @@ function unaryAny<const N extends string>(name: N, grad: GradRule<None> | "stop"
 }
 
 /** Two operands of one dtype, broadcast. */
-function binary<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
+export function binary<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
   return op(name, {
     infer: ([x, y]) => {
       if (x!.dtype === "bool")
@@ -55,7 +35,7 @@ function comparison<const N extends string>(name: N): Op<N, None, "primitive"> {
 }
 
 /** Both operands as blobs: a number takes the other's dtype. */
-function operands(where: string, x: Operand, y: Operand): [Blob, Blob] {
+export function operands(where: string, x: Operand, y: Operand): [Blob, Blob] {
   requireOperand(where, x);
   requireOperand(where, y);
   if (typeof x === "number" && typeof y === "number")
@@ -107,13 +87,13 @@ export const divideOp = binary("divide", ({ inputs: [, v], y, dy }) => [
 export function maximum(x: Operand, y: Operand, { name }: Named = {}): Blob {
   return emit(maximumOp, operands("maximum", x, y), {}, name);
 }
-export const maximumOp = binary("maximum", ({ inputs: [x, y], dy }) => choose(emit(greaterEqualOp, [x!, y!], {}), dy));
+export const maximumOp = binary("maximum", ({ inputs: [x, y], dy }) => choose(holds(greaterEqualOp, x!, y!), dy));
 
 /** The smaller operand, broadcast; where both are equal x is taken, and gets the gradient.  @flow math.minimum */
 export function minimum(x: Operand, y: Operand, { name }: Named = {}): Blob {
   return emit(minimumOp, operands("minimum", x, y), {}, name);
 }
-export const minimumOp = binary("minimum", ({ inputs: [x, y], dy }) => choose(emit(lessEqualOp, [x!, y!], {}), dy));
+export const minimumOp = binary("minimum", ({ inputs: [x, y], dy }) => choose(holds(lessEqualOp, x!, y!), dy));
 
 /** The cotangents of an op that took x where `isX`, else y. */
 function choose(isX: Blob, dy: Blob): readonly Blob[] {
@@ -121,7 +101,7 @@ function choose(isX: Blob, dy: Blob): readonly Blob[] {
   return [where(isX, dy, zero), where(isX, zero, dy)];
 }
 
-// --- unary ---------------------------------------------------------------------------------------------------------
+// --- sign and square ----------------------------------------------------------------------------------------------------------
 
 /** `-x`.  @flow math.negative */
 export const negative: Unary = (x, { name } = {}) => emit(negativeOp, [x], {}, name);
@@ -135,32 +115,13 @@ export const absOp = unaryAny("abs", ({ inputs: [x], dy }) => [multiply(dy, sign
 export const sign: Unary = (x, { name } = {}) => emit(signOp, [x], {}, name);
 export const signOp = unaryAny("sign", "stop");
 
-/** `e^x`.  @flow math.exp */
-export const exp: Unary = (x, { name } = {}) => emit(expOp, [x], {}, name);
-export const expOp = unary("exp", ({ y, dy }) => [multiply(dy, y)]);
-
-/** Natural logarithm.  @flow math.log */
-export const log: Unary = (x, { name } = {}) => emit(logOp, [x], {}, name);
-export const logOp = unary("log", ({ inputs: [x], dy }) => [divide(dy, x!)]);
-
-/** Square root.  @flow math.sqrt */
-export const sqrt: Unary = (x, { name } = {}) => emit(sqrtOp, [x], {}, name);
-export const sqrtOp = unary("sqrt", ({ y, dy }) => [divide(multiply(dy, 0.5), y)]);
-
 /** `x * x`.  @flow math.square */
-export const square: Unary = (x, { name } = {}) => multiply(x, x, name === undefined ? {} : { name });
-
-/** Hyperbolic tangent.  @flow math.tanh */
-export const tanh: Unary = (x, { name } = {}) => emit(tanhOp, [x], {}, name);
-export const tanhOp = unary("tanh", ({ y, dy }) => [multiply(dy, subtract(1, multiply(y, y)))]);
-
-/** `max(x, 0)`; its slope at 0 is 0.  @flow nn.relu @flow math.relu */
-export const relu: Unary = (x, { name } = {}) => emit(reluOp, [x], {}, name);
-export const reluOp = unary("relu", ({ y, dy }) => [
-  where(emit(greaterOp, [y, scalarLike(0, y)], {}), dy, scalarLike(0, dy)),
-]);
+export const square: Unary = (x, options) => multiply(x, x, options);
 
 // --- comparison and choice -----------------------------------------------------------------------------------------
+
+/** A comparison as bools, which `where` takes. */
+export const holds = (op: Op<string, None>, x: Operand, y: Operand): Blob => emit(op, operands(op.name, x, y), {});
 
 /** The documented form of a comparison: int8 zeros and ones. */
 const compare =
@@ -187,6 +148,13 @@ export const lessEqual: Binary = compare(lessEqualOp);
 export const greater: Binary = compare(greaterOp);
 /** `x >= y`, broadcast, as int8 0 or 1.  @flow math.greater_equal */
 export const greaterEqual: Binary = compare(greaterEqualOp);
+
+/** 1 where both operands are not 0, broadcast, as int8.  @flow math.logical_and */
+export const logicalAnd: Binary = (x, y, { name } = {}) =>
+  multiply(
+    ...(operands("logicalAnd", x, y).map((blob) => notEqual(blob, 0)) as [Blob, Blob]),
+    name === undefined ? {} : { name },
+  );
 
 /** `x` where `condition` is not 0, else `y`; all three broadcast.  @flow where */
 export function where(condition: Blob, x: Operand, y: Operand, { name }: Named = {}): Blob {

@@ -1,4 +1,6 @@
 import type { Attrs } from "../graph/graph.js";
+import * as activation from "./activation.js";
+import * as binary from "./binary.js";
 import * as conv from "./conv.js";
 import type { Op, OpKind } from "./define.js";
 import * as elementwise from "./elementwise.js";
@@ -7,55 +9,86 @@ import * as loss from "./loss.js";
 import * as pool from "./pool.js";
 import * as random from "./random.js";
 import * as sources from "./sources.js";
+import * as special from "./special.js";
 import * as structure from "./structure.js";
+import * as unary from "./unary.js";
 import * as window from "./window.js";
 
 /** Every op by name. A key must equal the op's own name (a test checks it). */
 export const ops = {
   abs: elementwise.absOp,
+  acos: unary.acosOp,
+  acosh: unary.acoshOp,
   add: elementwise.addOp,
   argmax: structure.argmaxOp,
+  asin: unary.asinOp,
+  asinh: unary.asinhOp,
+  atan: unary.atanOp,
+  atan2: binary.atan2Op,
+  atanh: unary.atanhOp,
   avgPool: pool.avgPoolOp,
   broadcastTo: structure.broadcastToOp,
   cast: elementwise.castOp,
+  ceil: unary.ceilOp,
   constant: sources.constantOp,
   conv: conv.convOp,
   convFilterGrad: conv.convFilterGradOp,
   convInputGrad: conv.convInputGradOp,
+  cos: unary.cosOp,
+  cosh: unary.coshOp,
   divide: elementwise.divideOp,
   dropoutMask: random.dropoutMaskOp,
   equal: elementwise.equalOp,
-  exp: elementwise.expOp,
+  erf: special.erfOp,
+  erfc: special.erfcOp,
+  exp: unary.expOp,
+  expm1: unary.expm1Op,
+  floor: unary.floorOp,
+  floordiv: binary.floordivOp,
   fold: window.foldOp,
+  gelu: activation.geluOp,
   greater: elementwise.greaterOp,
   greaterEqual: elementwise.greaterEqualOp,
   iota: sources.iotaOp,
+  leakyRelu: activation.leakyReluOp,
   less: elementwise.lessOp,
   lessEqual: elementwise.lessEqualOp,
-  log: elementwise.logOp,
+  lgamma: special.lgammaOp,
+  log: unary.logOp,
+  log1p: unary.log1pOp,
   logSoftmax: loss.logSoftmaxOp,
   matmul: linalg.matmulOp,
   maxPool: pool.maxPoolOp,
   maxUnpool: pool.maxUnpoolOp,
   maximum: elementwise.maximumOp,
   minimum: elementwise.minimumOp,
+  mod: binary.modOp,
   multiply: elementwise.multiplyOp,
   negative: elementwise.negativeOp,
   notEqual: elementwise.notEqualOp,
+  pow: binary.powOp,
   reduceMax: structure.reduceMaxOp,
   reduceMin: structure.reduceMinOp,
   reduceSum: structure.reduceSumOp,
-  relu: elementwise.reluOp,
+  relu: activation.reluOp,
   reshape: structure.reshapeOp,
+  round: unary.roundOp,
+  sigmoid: activation.sigmoidOp,
   sign: elementwise.signOp,
+  sin: unary.sinOp,
+  sinh: unary.sinhOp,
   softmax: loss.softmaxOp,
+  softplus: activation.softplusOp,
   sparseSoftmaxCrossEntropy: loss.sparseSoftmaxCrossEntropyOp,
-  sqrt: elementwise.sqrtOp,
+  sqrt: unary.sqrtOp,
   subtract: elementwise.subtractOp,
-  tanh: elementwise.tanhOp,
+  tan: unary.tanOp,
+  tanh: unary.tanhOp,
   transpose: structure.transposeOp,
   unfold: window.unfoldOp,
   where: elementwise.whereOp,
+  xdivy: binary.xdivyOp,
+  xlogy: binary.xlogyOp,
 } as const;
 
 export type OpName = keyof typeof ops;

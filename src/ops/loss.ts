@@ -3,9 +3,10 @@ import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, emitAll, emitCheck, textOf } from "../graph/trace.js";
 import { decomposable, type Named, normalizeAxis, op, requireFloat } from "./define.js";
-import { add, cast, equalOp, exp, multiply, negative, subtract } from "./elementwise.js";
+import { add, cast, equalOp, multiply, negative, subtract } from "./elementwise.js";
 import { iota } from "./sources.js";
 import { reduceMax, reduceMin, reduceSum, reshape } from "./structure.js";
+import { exp } from "./unary.js";
 
 export interface SoftmaxOptions extends Named {
   /** Default the last axis; axis 0 is refused, as documented. */

@@ -1,6 +1,7 @@
 import { FlowError } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
-import { add, divide, multiply, sqrt, subtract } from "../ops/elementwise.js";
+import { add, divide, multiply, subtract } from "../ops/elementwise.js";
+import { sqrt } from "../ops/unary.js";
 import { Optimizer, type OptimizerOptions, type UpdateContext } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
 

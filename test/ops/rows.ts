@@ -17,7 +17,8 @@ export interface Exact {
     readonly data: readonly number[];
     readonly dtype?: DType;
   }[];
-  readonly output: readonly number[];
+  /** Left out where only the gradients are exact. */
+  readonly output?: readonly number[] | undefined;
   /** Gradients of the sum of the output, per input; null where none flows. */
   readonly gradients?: readonly (readonly number[] | null)[];
 }

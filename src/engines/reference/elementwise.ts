@@ -10,7 +10,7 @@ export const map =
     x!.data.map(fn);
 
 /** A function of elements, inputs broadcast to the output. */
-const zip =
+export const zip =
   (fn: (x: number, y: number, z: number) => number) =>
   (inputs: readonly Array64[], _: unknown, [type]: readonly BlobType[]): Float64Array => {
     const [x, y, z = y] = inputs.map((input) => spread(input, type!.shape));
@@ -36,21 +36,16 @@ export const elementwise = {
     return types[0]!.dtype.startsWith("float") ? quotient : quotient.map(Math.trunc);
   },
   equal: zip((x, y) => bool(x === y)),
-  exp: map(Math.exp),
   greater: zip((x, y) => bool(x > y)),
   greaterEqual: zip((x, y) => bool(x >= y)),
   less: zip((x, y) => bool(x < y)),
   lessEqual: zip((x, y) => bool(x <= y)),
-  log: map(Math.log),
   maximum: zip((x, y) => (x >= y || Number.isNaN(x) ? x : y)),
   minimum: zip((x, y) => (x <= y || Number.isNaN(x) ? x : y)),
   multiply: zip((x, y) => x * y),
   negative: map((x) => -x),
   notEqual: zip((x, y) => bool(x !== y)),
-  relu: map((x) => (x > 0 || Number.isNaN(x) ? x : 0)),
   sign: map(Math.sign),
-  sqrt: map(Math.sqrt),
   subtract: zip((x, y) => x - y),
-  tanh: map(Math.tanh),
   where: zip((condition, x, y) => (condition !== 0 ? x : y)),
 } satisfies Partial<Rows>;

@@ -1,12 +1,16 @@
 import type { BlobType } from "../../graph/blob.js";
 import type { DecomposableName, PrimitiveName } from "../../ops/index.js";
 import type { Attributes } from "../table.js";
+import { activation } from "./activation.js";
 import type { Array64 } from "./array.js";
+import { binary } from "./binary.js";
 import { elementwise } from "./elementwise.js";
 import { linalg } from "./linalg.js";
 import { loss } from "./loss.js";
 import { sources } from "./sources.js";
+import { special } from "./special.js";
 import { structure } from "./structure.js";
+import { unary } from "./unary.js";
 import { window } from "./window.js";
 
 /** Computes an op: the elements of its one output, or of each. */
@@ -20,4 +24,15 @@ export type Rows = { readonly [N in PrimitiveName]: Row<Attributes<N>> } & {
 };
 
 /** The definition of every primitive. */
-export const table: Rows = { ...elementwise, ...linalg, ...loss, ...sources, ...structure, ...window };
+export const table: Rows = {
+  ...activation,
+  ...binary,
+  ...elementwise,
+  ...linalg,
+  ...loss,
+  ...sources,
+  ...special,
+  ...structure,
+  ...unary,
+  ...window,
+};

@@ -97,6 +97,10 @@ export const same =
   (to, inputs) =>
     to.one(op, inputs);
 
+/** Of a decomposable op: onnxruntime's CPU kernel is for float32 only. */
+export const inFloat32 = <A>(emit: Emitter<A>): Emitter<A> =>
+  onlyWhere((node) => node.outputs[0]!.dtype === "float32", emit);
+
 /** As `same`, through int32 for dtypes that onnxruntime's CPU kernel lacks. */
 export const throughInt32 =
   (emit: Emitter<never>, lacking: readonly DType[] = ["int8", "uint8"]): Emitter<unknown> =>

@@ -1,0 +1,70 @@
+import type { Blob } from "../graph/blob.js";
+import { emit } from "../graph/trace.js";
+import { decomposable, type Named, requireFloat } from "./define.js";
+import {
+  abs,
+  add,
+  greaterOp,
+  holds,
+  maximum,
+  multiply,
+  negative,
+  square,
+  subtract,
+  type Unary,
+  where,
+} from "./elementwise.js";
+import { scalarLike } from "./sources.js";
+import { erf } from "./special.js";
+import { exp, log1p, unary, unaryFormula } from "./unary.js";
+
+/** `max(x, 0)`; its slope at 0 is 0.  @flow nn.relu @flow math.relu */
+export const relu: Unary = (x, { name } = {}) => emit(reluOp, [x], {}, name);
+export const reluOp = unary("relu", ({ y, dy }) => [where(holds(greaterOp, y, 0), dy, scalarLike(0, dy))]);
+
+export interface LeakyReluOptions extends Named {
+  /** Slope where x is not above 0; default 0.2. */
+  readonly alpha?: number;
+}
+
+/** `x` where x > 0, else `alpha x`.  @flow nn.leaky_relu */
+export function leakyRelu(x: Blob, { alpha = 0.2, name }: LeakyReluOptions = {}): Blob {
+  return emit(leakyReluOp, [x], { alpha }, name);
+}
+export const leakyReluOp = decomposable("leakyRelu", {
+  infer: ([x]: readonly Blob[], _: { readonly alpha: number }) => {
+    requireFloat("leakyRelu", x!);
+    return x!;
+  },
+  grad: ({ inputs: [x], dy, attrs: { alpha } }) => [where(holds(greaterOp, x!, 0), dy, multiply(dy, alpha))],
+  decompose: ([x], { alpha }) => [where(holds(greaterOp, x!, 0), x!, multiply(x!, alpha))],
+});
+
+/** `1 / (1 + e^-x)`.  @flow math.sigmoid @flow math.sigmoid_v2 */
+export const sigmoid: Unary = (x, { name } = {}) => emit(sigmoidOp, [x], {}, name);
+export const sigmoidOp = unary("sigmoid", ({ y, dy }) => [multiply(dy, multiply(y, subtract(1, y)))]);
+
+/** `x Φ(x) = x/2 (1 + erf(x / √2))`.  @flow math.gelu */
+export const gelu: Unary = (x, { name } = {}) => emit(geluOp, [x], {}, name);
+export const geluOp = unaryFormula(
+  "gelu",
+  // d/dx = Φ(x) + x φ(x)
+  ({ inputs: [x], dy }) => {
+    const density = multiply(exp(multiply(square(x!), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+    return [multiply(dy, add(normalCdf(x!), multiply(x!, density)))];
+  },
+  (x) => multiply(x, normalCdf(x)),
+);
+
+const normalCdf = (x: Blob): Blob => multiply(add(erf(multiply(x, Math.SQRT1_2)), 1), 0.5);
+
+/** `log(1 + e^x)`, as `max(x, 0) + log1p(e^-|x|)`, which neither overflows nor loses small values.  @flow math.softplus */
+export const softplus: Unary = (x, { name } = {}) => emit(softplusOp, [x], {}, name);
+export const softplusOp = unaryFormula(
+  "softplus",
+  ({ inputs: [x], dy }) => [multiply(dy, sigmoid(x!))],
+  (x) => add(maximum(x, 0), log1p(exp(negative(abs(x))))),
+);
+
+/** `log(sigmoid(x)) = -softplus(-x)`.  @flow math.log_sigmoid */
+export const logSigmoid: Unary = (x, options) => negative(softplus(negative(x)), options);
