@@ -26,10 +26,37 @@ export { globalFunction, type Job, type JobOptions } from "./job/global-function
 export type { JobResult } from "./job/result.js";
 export { clearDefaultSession, syncDefaultSession } from "./job/session.js";
 export { type Placeholder, type Returns, tp } from "./job/typing.js";
+export {
+  clipByValue,
+  clipByValue as clamp,
+  clipByValue as clip,
+  clipByValue as clipByScalar,
+} from "./ops/binary.js";
 export { cast, where } from "./ops/elementwise.js";
+export {
+  type GatherOptions,
+  gather,
+  maskedFill,
+  type OneHotOptions,
+  oneHot,
+  unsortedBatchSegmentSum,
+  unsortedSegmentSum,
+  unsortedSegmentSumLike,
+} from "./ops/indexing.js";
 export { matmul } from "./ops/linalg.js";
-export { constant } from "./ops/sources.js";
-export { broadcastTo, reshape, transpose } from "./ops/structure.js";
+export { type SmoothL1Options, smoothL1Loss } from "./ops/loss.js";
+export { concat, type PadOptions, pad, reverse, type SliceRange, slice, sliceV2, stack } from "./ops/parts.js";
+export { constant, constantLike, constantScalar, onesLike, zerosLike } from "./ops/sources.js";
+export {
+  broadcastLike,
+  broadcastTo,
+  expandDims,
+  identity,
+  reshape,
+  squeeze,
+  tile,
+  transpose,
+} from "./ops/structure.js";
 export { getVariable, type VariableOptions } from "./variables/registry.js";
 
 /** The documented dtypes: `float` is `float32`, `double` is `float64`. */

@@ -32,8 +32,31 @@ export {
   square,
   subtract,
 } from "../ops/elementwise.js";
+export {
+  argmax,
+  type TopKOptions,
+  topK,
+  tril,
+  unsortedBatchSegmentSum,
+  unsortedSegmentSum,
+  unsortedSegmentSumLike,
+} from "../ops/indexing.js";
+export { type L2NormalizeOptions, l2Normalize } from "../ops/norm.js";
+export {
+  type ReduceOptions,
+  reduceAll,
+  reduceAny,
+  reduceEuclideanNorm,
+  reduceLogsumexp,
+  reduceMax,
+  reduceMean,
+  reduceMin,
+  reduceProd,
+  reduceStd,
+  reduceSum,
+  reduceVariance,
+} from "../ops/reduce.js";
 export { erf, erfc, lgamma } from "../ops/special.js";
-export { argmax, reduceMax, reduceMean, reduceMin, reduceSum } from "../ops/structure.js";
 export {
   acos,
   acosh,

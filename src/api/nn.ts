@@ -1,6 +1,21 @@
 export { type LeakyReluOptions, leakyRelu, relu } from "../ops/activation.js";
 export { type Conv2dTransposeOptions, conv2d, conv2dTranspose } from "../ops/conv.js";
+export { tril } from "../ops/indexing.js";
 export { biasAdd } from "../ops/linalg.js";
-export { logSoftmax, softmax, sparseSoftmaxCrossEntropyWithLogits } from "../ops/loss.js";
+export {
+  logSoftmax,
+  sigmoidCrossEntropyWithLogits,
+  softmax,
+  softmaxCrossEntropyWithLogits,
+  sparseCrossEntropy,
+  sparseSoftmaxCrossEntropyWithLogits,
+} from "../ops/loss.js";
+export {
+  type BatchNormalizationOptions,
+  batchNormalization,
+  type LayerNormOptions,
+  layerNorm,
+  moments,
+} from "../ops/norm.js";
 export { avgPool2d, maxPool2d } from "../ops/pool.js";
 export { dropout } from "../ops/random.js";

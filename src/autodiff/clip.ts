@@ -1,7 +1,7 @@
 import type { Blob } from "../graph/blob.js";
 import { add, divide, minimum, multiply } from "../ops/elementwise.js";
+import { reduceSum } from "../ops/reduce.js";
 import { scalarLike } from "../ops/sources.js";
-import { reduceSum } from "../ops/structure.js";
 import { sqrt } from "../ops/unary.js";
 
 /** `sqrt` of the sum of squares over all of `gradients`, shape `[1]`. */

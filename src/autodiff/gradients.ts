@@ -5,8 +5,9 @@ import type { Node } from "../graph/graph.js";
 import { currentBuilder, emit, textOf } from "../graph/trace.js";
 import { add } from "../ops/elementwise.js";
 import { findOp } from "../ops/index.js";
+import { reduceSum } from "../ops/reduce.js";
 import { constantOp } from "../ops/sources.js";
-import { reduceSum, reshape } from "../ops/structure.js";
+import { reshape } from "../ops/structure.js";
 
 /**
  * Appends the gradients of `sum(ys)` with respect to each of `xs` to the current graph: reverse-mode differentiation

@@ -17,6 +17,7 @@ export type ErrorCode =
   | "E_ENGINE"
   | "E_GRADIENT"
   | "E_HOST"
+  | "E_INDEX"
   | "E_LABEL"
   | "E_NAME"
   | "E_OPTIMIZER"

@@ -45,12 +45,12 @@ export interface Engine {
   open(options: EngineOptions): Promise<EngineSession>;
 }
 
-/** E_LABEL where the value of a hidden check lies outside its range. */
-export function assertCheck({ low, high, what }: Check, { data }: Tensor): void {
+/** An error of the check's code where the value of a hidden check lies outside its range. */
+export function assertCheck({ low, high, what, code }: Check, { data }: Tensor): void {
   for (const value of data) {
     if (Number(value) < low || Number(value) > high)
       throw new FlowError(
-        "E_LABEL",
+        code,
         `${what} ${value} is outside [${low}, ${high}]; the step was not made and no variable changed`,
       );
   }

@@ -22,6 +22,7 @@ export interface Check {
   readonly high: number;
   /** Begins the message: `sparseSoftmaxCrossEntropyWithLogits 'loss': label`. */
   readonly what: string;
+  readonly code: "E_INDEX" | "E_LABEL";
 }
 
 /** A job as data: nodes in an order where inputs come first, and what leaves it. */

@@ -4,10 +4,13 @@ import * as binary from "./binary.js";
 import * as conv from "./conv.js";
 import type { Op, OpKind } from "./define.js";
 import * as elementwise from "./elementwise.js";
+import * as indexing from "./indexing.js";
 import * as linalg from "./linalg.js";
 import * as loss from "./loss.js";
+import * as parts from "./parts.js";
 import * as pool from "./pool.js";
 import * as random from "./random.js";
+import * as reduce from "./reduce.js";
 import * as sources from "./sources.js";
 import * as special from "./special.js";
 import * as structure from "./structure.js";
@@ -20,7 +23,7 @@ export const ops = {
   acos: unary.acosOp,
   acosh: unary.acoshOp,
   add: elementwise.addOp,
-  argmax: structure.argmaxOp,
+  argmax: indexing.argmaxOp,
   asin: unary.asinOp,
   asinh: unary.asinhOp,
   atan: unary.atanOp,
@@ -30,6 +33,7 @@ export const ops = {
   broadcastTo: structure.broadcastToOp,
   cast: elementwise.castOp,
   ceil: unary.ceilOp,
+  concat: parts.concatOp,
   constant: sources.constantOp,
   conv: conv.convOp,
   convFilterGrad: conv.convFilterGradOp,
@@ -46,9 +50,11 @@ export const ops = {
   floor: unary.floorOp,
   floordiv: binary.floordivOp,
   fold: window.foldOp,
+  gather: indexing.gatherOp,
   gelu: activation.geluOp,
   greater: elementwise.greaterOp,
   greaterEqual: elementwise.greaterEqualOp,
+  identity: structure.identityOp,
   iota: sources.iotaOp,
   leakyRelu: activation.leakyReluOp,
   less: elementwise.lessOp,
@@ -66,17 +72,22 @@ export const ops = {
   multiply: elementwise.multiplyOp,
   negative: elementwise.negativeOp,
   notEqual: elementwise.notEqualOp,
+  pad: parts.padOp,
   pow: binary.powOp,
-  reduceMax: structure.reduceMaxOp,
-  reduceMin: structure.reduceMinOp,
-  reduceSum: structure.reduceSumOp,
+  reduceLogsumexp: reduce.reduceLogsumexpOp,
+  reduceMax: reduce.reduceMaxOp,
+  reduceMin: reduce.reduceMinOp,
+  reduceProd: reduce.reduceProdOp,
+  reduceSum: reduce.reduceSumOp,
   relu: activation.reluOp,
   reshape: structure.reshapeOp,
   round: unary.roundOp,
+  segmentSum: indexing.segmentSumOp,
   sigmoid: activation.sigmoidOp,
   sign: elementwise.signOp,
   sin: unary.sinOp,
   sinh: unary.sinhOp,
+  slice: parts.sliceOp,
   softmax: loss.softmaxOp,
   softplus: activation.softplusOp,
   sparseSoftmaxCrossEntropy: loss.sparseSoftmaxCrossEntropyOp,
@@ -84,6 +95,7 @@ export const ops = {
   subtract: elementwise.subtractOp,
   tan: unary.tanOp,
   tanh: unary.tanhOp,
+  topK: indexing.topKOp,
   transpose: structure.transposeOp,
   unfold: window.unfoldOp,
   where: elementwise.whereOp,

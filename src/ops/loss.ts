@@ -1,12 +1,28 @@
 import { FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
-import { emit, emitAll, emitCheck, textOf } from "../graph/trace.js";
+import { emit, emitAll, textOf } from "../graph/trace.js";
+import { softplus } from "./activation.js";
 import { decomposable, type Named, normalizeAxis, op, requireFloat } from "./define.js";
-import { add, cast, equalOp, multiply, negative, subtract } from "./elementwise.js";
+import {
+  abs,
+  add,
+  cast,
+  where as choose,
+  equalOp,
+  holds,
+  lessOp,
+  maximum,
+  multiply,
+  negative,
+  square,
+  subtract,
+} from "./elementwise.js";
+import { checkIndices } from "./indexing.js";
+import { reduceSum } from "./reduce.js";
 import { iota } from "./sources.js";
-import { reduceMax, reduceMin, reduceSum, reshape } from "./structure.js";
-import { exp } from "./unary.js";
+import { identity, reshape } from "./structure.js";
+import { exp, log } from "./unary.js";
 
 export interface SoftmaxOptions extends Named {
   /** Default the last axis; axis 0 is refused, as documented. */
@@ -60,8 +76,7 @@ export function sparseSoftmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, 
   const flat = sameShape(labels.shape, [...rows, 1]) ? reshape(labels, rows) : labels;
   const [loss] = emitAll(sparseSoftmaxCrossEntropyOp, [flat, logits], {}, name);
   const what = `${where}${loss!.node.name === undefined ? "" : ` '${loss!.node.name}'`}: label`;
-  emitCheck({ blob: reduceMin(flat), low: 0, high: depth - 1, what });
-  emitCheck({ blob: reduceMax(flat), low: 0, high: depth - 1, what });
+  checkIndices(what, flat, depth, "E_LABEL");
   return loss!;
 }
 
@@ -99,9 +114,87 @@ export const sparseSoftmaxCrossEntropyOp = decomposable("sparseSoftmaxCrossEntro
   },
 });
 
+/**
+ * `-sum(labels · log(softmax(logits)))` over the last axis, unreduced: shape `logits.shape[:-1]`. Labels are probabilities of
+ * the shape and dtype of the logits. Computed by log-sum-exp, without v0.2's clamp.
+ * @flow nn.softmax_cross_entropy_with_logits
+ */
+export function softmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, { name }: Named = {}): Blob {
+  const where = "softmaxCrossEntropyWithLogits";
+  if (labels.dtype !== logits.dtype || !sameShape(labels.shape, logits.shape))
+    throw new FlowError(
+      labels.dtype === logits.dtype ? "E_SHAPE" : "E_DTYPE",
+      `${where}: labels are ${textOf(labels)}, expected the type of the logits, ${textOf(logits)}`,
+    );
+  const products = multiply(labels, logSoftmax(logits));
+  return negative(reduceSum(products, { axis: -1 }), name === undefined ? {} : { name });
+}
+
+/**
+ * `-log(max(prediction[label], 1e-20))` for each row of the last axis, unreduced: prediction holds probabilities. Labels are
+ * as for `sparseSoftmaxCrossEntropyWithLogits`, which is more exact and to be preferred where there are logits.
+ * @flow nn.sparse_cross_entropy
+ */
+export function sparseCrossEntropy(labels: Blob, prediction: Blob, { name }: Named = {}): Blob {
+  const where = "sparseCrossEntropy";
+  requireFloat(where, prediction);
+  const rows = prediction.shape.length > 1 ? prediction.shape.slice(0, -1) : [1];
+  const flat = sameShape(labels.shape, [...rows, 1]) ? reshape(labels, rows) : labels;
+  if (labels.dtype !== "int32" && labels.dtype !== "int64")
+    throw new FlowError("E_DTYPE", `${where}: labels are ${textOf(labels)}, expected int32 or int64`);
+  if (prediction.shape.length < 2 || !sameShape(flat.shape, rows))
+    throw new FlowError(
+      "E_SHAPE",
+      `${where}: labels are ${textOf(labels)}, expected [${rows.join(",")}] for a prediction of rank 2 or more, got ${textOf(prediction)}`,
+    );
+  checkIndices(`${where}${name === undefined ? "" : ` '${name}'`}: label`, flat, prediction.shape.at(-1)!, "E_LABEL");
+  const chosen = reduceSum(choose(isLabel(flat, prediction), prediction, 0), { axis: -1 });
+  return negative(log(maximum(chosen, 1e-20)), name === undefined ? {} : { name });
+}
+
+/**
+ * `max(x, 0) - x z + log(1 + e^-|x|)`, unreduced, for logits x and labels z in [0, 1] of any dtype.
+ * @flow nn.sigmoid_cross_entropy_with_logits
+ */
+export function sigmoidCrossEntropyWithLogits(labels: Blob, logits: Blob, { name }: Named = {}): Blob {
+  const where = "sigmoidCrossEntropyWithLogits";
+  requireFloat(where, logits);
+  if (!sameShape(labels.shape, logits.shape))
+    throw new FlowError(
+      "E_SHAPE",
+      `${where}: labels are ${textOf(labels)}, expected the shape of the logits, ${textOf(logits)}`,
+    );
+  const named = name === undefined ? {} : { name };
+  return subtract(softplus(logits), multiply(logits, cast(labels, logits.dtype)), named);
+}
+
+export interface SmoothL1Options extends Named {
+  /** Where the square becomes a line; default 1, 0 is the l1 loss. */
+  readonly beta?: number;
+}
+
+/** `d² / (2 beta)` where d = |prediction - label| < beta, else `d - beta / 2`; unreduced.  @flow smooth_l1_loss */
+export function smoothL1Loss(prediction: Blob, label: Blob, { beta = 1, name }: SmoothL1Options = {}): Blob {
+  if (!(typeof beta === "number" && beta >= 0))
+    throw new FlowError("E_ARGUMENT", `smoothL1Loss: beta is ${beta}, expected a number of at least 0`);
+  const named = name === undefined ? {} : { name };
+  const distance = abs(subtract(prediction, label));
+  if (beta === 0) return identity(distance, named);
+  return choose(
+    holds(lessOp, distance, beta),
+    multiply(square(distance), 0.5 / beta),
+    subtract(distance, beta / 2),
+    named,
+  );
+}
+
+/** True at each row's label. */
+function isLabel(labels: Blob, like: Blob): Blob {
+  const classes = iota([like.shape.at(-1)!], 0, labels.dtype);
+  return holds(equalOp, reshape(labels, [...labels.shape, 1]), classes);
+}
+
 /** 1 at each row's label, else 0, of `logits`' type. */
 function oneHotLike(labels: Blob, logits: Blob): Blob {
-  const depth = logits.shape.at(-1)!;
-  const classes = iota([depth], 0, labels.dtype);
-  return cast(emit(equalOp, [reshape(labels, [...labels.shape, 1]), classes], {}), logits.dtype);
+  return cast(isLabel(labels, logits), logits.dtype);
 }

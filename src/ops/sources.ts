@@ -19,6 +19,32 @@ export function constant(value: number, { dtype, shape = [1], name }: ConstantOp
     throw new FlowError("E_ARGUMENT", `constant: value is ${typeof value}, expected a number`);
   return emit(constantOp, [], { value: finite(value), dtype, shape: shape.length === 0 ? [1] : shape }, name);
 }
+
+/** A blob of shape `[1]`.  @flow constant_scalar */
+export function constantScalar(value: number, options: Omit<ConstantOptions, "shape"> = {}): Blob {
+  return constant(value, options);
+}
+
+export interface LikeOptions extends Named {
+  /** Default that of `like`. */
+  readonly dtype?: DType;
+}
+
+/** A blob of the shape of `like`, filled with one number.  @flow constant_like */
+export function constantLike(like: Blob, value: number, { dtype = like.dtype, name }: LikeOptions = {}): Blob {
+  return constant(value, { dtype, shape: like.shape, ...(name === undefined ? {} : { name }) });
+}
+
+/** Zeros of the shape of `like`.  @flow zeros_like */
+export function zerosLike(like: Blob, options?: LikeOptions): Blob {
+  return constantLike(like, 0, options);
+}
+
+/** Ones of the shape of `like`.  @flow ones_like */
+export function onesLike(like: Blob, options?: LikeOptions): Blob {
+  return constantLike(like, 1, options);
+}
+
 export const constantOp = op("constant", {
   infer: (_, { dtype, shape }: ConstantAttrs): BlobType => {
     if (!shape.every((d) => Number.isInteger(d) && d > 0))
@@ -30,7 +56,7 @@ export const constantOp = op("constant", {
 export type ConstantAttrs = { readonly value: number | string; readonly dtype: DType; readonly shape: Shape };
 
 /** Attrs are printed and compared as JSON, which has no word for these. */
-const finite = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
+export const finite = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
 
 /** A blob of `like`'s dtype and of shape `[1]`: the form scalars take. */
 export function scalarLike(value: number, like: BlobType): Blob {

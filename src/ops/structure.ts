@@ -2,8 +2,7 @@ import { FlowError } from "../core/errors.js";
 import { broadcastShapes, type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { type GradRule, type Named, normalizeAxes, normalizeAxis, type Op, op } from "./define.js";
-import { cast, divide, equalOp, multiply } from "./elementwise.js";
+import { type Named, normalizeAxis, op } from "./define.js";
 
 // --- shape ---------------------------------------------------------------------------------------------------------
 
@@ -74,77 +73,80 @@ export const broadcastToOp = op("broadcastTo", {
   grad: ({ dy }) => [dy],
 });
 
-// --- reductions ----------------------------------------------------------------------------------------------------
-
-export interface ReduceOptions extends Named {
-  /** Axis or axes, negative from the end; every axis where left out. */
-  readonly axis?: number | readonly number[];
-  /** Keep reduced axes as 1; default false. */
-  readonly keepdims?: boolean;
+/** The input under another name.  @flow identity */
+export function identity(x: Blob, { name }: Named = {}): Blob {
+  return emit(identityOp, [x], {}, name);
 }
-export type ReduceAttrs = { readonly axes: readonly number[]; readonly keepDims: boolean };
+export const identityOp = op("identity", { infer: ([x]) => x!, grad: ({ dy }) => [dy] });
 
-const reducedShape = (shape: Shape, { axes, keepDims }: ReduceAttrs): Shape => {
-  const reduced = keepDims
-    ? shape.map((d, axis) => (axes.includes(axis) ? 1 : d))
-    : shape.filter((_, axis) => !axes.includes(axis));
-  return reduced.length === 0 ? [1] : reduced;
-};
+// --- unit dimensions -----------------------------------------------------------------------------------------------
 
-const reduction = <const N extends string>(name: N, grad: GradRule<ReduceAttrs>): Op<N, ReduceAttrs, "primitive"> =>
-  op(name, {
-    infer: ([x], attrs: ReduceAttrs): BlobType => ({ dtype: x!.dtype, shape: reducedShape(x!.shape, attrs) }),
-    grad,
-  });
+export interface SqueezeOptions extends Named {
+  /** Dimensions to drop, each of size 1; all of that size where left out. */
+  readonly axis?: readonly number[];
+}
 
-/** `dy` with the reduced axes back as 1, so that it broadcasts against `x`. */
-const restoreAxes = (dy: Blob, x: Blob, { axes }: ReduceAttrs): Blob =>
-  reshape(
-    dy,
-    x.shape.map((d, axis) => (axes.includes(axis) ? 1 : d)),
+/** Drops dimensions of size 1; what would have none left is `[1]`.  @flow squeeze */
+export function squeeze(input: Blob, { axis, name }: SqueezeOptions = {}): Blob {
+  const rank = input.shape.length;
+  const axes =
+    axis?.map((a) => normalizeAxis("squeeze", rank, a)) ?? input.shape.flatMap((d, i) => (d === 1 ? [i] : []));
+  const wide = axes.find((a) => input.shape[a] !== 1);
+  if (wide !== undefined)
+    throw new FlowError("E_SHAPE", `squeeze: dimension ${wide} of ${textOf(input)} is not 1; leave it out of axis`);
+  const shape = input.shape.filter((_, i) => !axes.includes(i));
+  return reshape(input, shape.length === 0 ? [1] : shape, name === undefined ? {} : { name });
+}
+
+/** A dimension of size 1 put in before `axis`, which lies in [-(rank + 1), rank].  @flow expand_dims */
+export function expandDims(input: Blob, axis: number, options?: Named): Blob {
+  const at = normalizeAxis("expandDims", input.shape.length + 1, axis);
+  return reshape(input, [...input.shape.slice(0, at), 1, ...input.shape.slice(at)], options);
+}
+
+// --- repetition ----------------------------------------------------------------------------------------------------
+
+export interface BroadcastLikeOptions extends Named {
+  /** The dimensions of `like` along which `x` is repeated; all where left out. */
+  readonly broadcastAxes?: readonly number[];
+}
+
+/**
+ * `x` repeated to the shape of `like`. With `broadcastAxes`, x has the other dimensions of `like`, in order, with or without
+ * ones in between. (v0.2 let no gradient through.)  @flow broadcast_like
+ */
+export function broadcastLike(x: Blob, like: Blob, { broadcastAxes, name }: BroadcastLikeOptions = {}): Blob {
+  const named = name === undefined ? {} : { name };
+  if (broadcastAxes === undefined) return broadcastTo(x, like.shape, named);
+  const axes = broadcastAxes.map((axis) => normalizeAxis("broadcastLike", like.shape.length, axis));
+  const kept = like.shape.map((d, i) => (axes.includes(i) ? 1 : d));
+  const others = kept.filter((_, i) => !axes.includes(i));
+  if (!sameShape(x.shape, kept) && !sameShape(x.shape, others.length === 0 ? [1] : others))
+    throw new FlowError(
+      "E_SHAPE",
+      `broadcastLike: x is ${textOf(x)}, expected [${others.join(",")}] or [${kept.join(",")}], the shape of ${textOf(like)} without the axes [${axes.join(",")}]`,
+    );
+  return broadcastTo(reshape(x, kept), like.shape, named);
+}
+
+/** `x` laid out `reps[i]` times along each axis i. */
+export function tile(x: Blob, reps: readonly number[], { name }: Named = {}): Blob {
+  if (reps.length !== x.shape.length || !reps.every((n) => Number.isInteger(n) && n > 0))
+    throw new FlowError(
+      "E_ARGUMENT",
+      `tile: reps is [${reps.join(",")}], expected a positive integer for each axis of ${textOf(x)}`,
+    );
+  const split = reshape(
+    x,
+    x.shape.flatMap((d) => [1, d]),
   );
-
-/** Sums over `axis` (every axis when omitted; a full sum has shape `[1]`).  @flow math.reduce_sum */
-export function reduceSum(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  return emit(reduceSumOp, [x], { axes: normalizeAxes("reduceSum", x, axis), keepDims: keepdims }, name);
+  const repeated = broadcastTo(
+    split,
+    x.shape.flatMap((d, i) => [reps[i]!, d]),
+  );
+  return reshape(
+    repeated,
+    x.shape.map((d, i) => d * reps[i]!),
+    name === undefined ? {} : { name },
+  );
 }
-export const reduceSumOp = reduction("reduceSum", ({ inputs: [x], dy, attrs }) => [
-  broadcastTo(restoreAxes(dy, x!, attrs), x!.shape),
-]);
-
-/** Means over `axis`.  @flow math.reduce_mean */
-export function reduceMean(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  const axes = normalizeAxes("reduceMean", x, axis);
-  const count = sizeOf(axes.map((a) => x.shape[a]!));
-  return divide(reduceSum(x, { axis: axes, keepdims }), count, name === undefined ? {} : { name });
-}
-
-/** Maxima over `axis`; equal maxima share the gradient equally.  @flow math.reduce_max */
-export function reduceMax(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  return emit(reduceMaxOp, [x], { axes: normalizeAxes("reduceMax", x, axis), keepDims: keepdims }, name);
-}
-export const reduceMaxOp = reduction("reduceMax", (context) => shareAmongTies(context));
-
-/** Minima over `axis`; equal minima share the gradient equally.  @flow math.reduce_min */
-export function reduceMin(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  return emit(reduceMinOp, [x], { axes: normalizeAxes("reduceMin", x, axis), keepDims: keepdims }, name);
-}
-export const reduceMinOp = reduction("reduceMin", (context) => shareAmongTies(context));
-
-const shareAmongTies: GradRule<ReduceAttrs> = ({ inputs: [x], y, dy, attrs }) => {
-  const hit = cast(emit(equalOp, [x!, restoreAxes(y, x!, attrs)], {}), dy.dtype);
-  const ties = reduceSum(hit, { axis: attrs.axes, keepdims: true });
-  return [multiply(hit, divide(restoreAxes(dy, x!, attrs), ties))];
-};
-
-/** Index of the first maximum of the last axis, int32; a rank-1 input gives `[1]`.  @flow math.argmax */
-export function argmax(x: Blob, { name }: Named = {}): Blob {
-  return emit(argmaxOp, [x], { axis: normalizeAxis("argmax", x.shape.length, -1) }, name);
-}
-export const argmaxOp = op("argmax", {
-  infer: ([x], { axis }: { readonly axis: number }): BlobType => ({
-    dtype: "int32",
-    shape: reducedShape(x!.shape, { axes: [axis], keepDims: false }),
-  }),
-  grad: "stop",
-});

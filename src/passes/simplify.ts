@@ -56,6 +56,7 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
         ? cast(x!.node.inputs[0]!, node.outputs[0]!.dtype)
         : undefined,
   ],
+  identity: [(_, [x]) => x],
   reshape: [
     (node, [x]) => (sameShape(x!.shape, node.outputs[0]!.shape) ? x : undefined),
     (node, [x]) => (x!.node.op === "reshape" ? reshape(x!.node.inputs[0]!, node.outputs[0]!.shape) : undefined), // reshape(reshape(x)) -> reshape(x)

@@ -2,7 +2,6 @@ import * as flow from "onestep";
 import { iota } from "#src/ops/sources.js";
 import type { Row } from "./rows.js";
 
-const { math } = flow;
 const x = { shape: [2, 3, 2] };
 
 export const rows: readonly Row[] = [
@@ -40,73 +39,58 @@ export const rows: readonly Row[] = [
     ],
   },
   {
-    op: "reduceSum",
+    op: "identity",
     inputs: [x],
-    call: (a) => math.reduceSum(a, { axis: [0, -1] }),
-    print: "%1:float[3] = reduceSum %0 {axes=[0,2], keepDims=false}",
+    call: (a) => flow.identity(a),
+    print: "%1:float[2,3,2] = identity %0",
   },
   {
-    op: "reduceSum",
-    inputs: [x],
-    call: (a) => math.reduceSum(a),
-    print: "%1:float[1] = reduceSum %0 {axes=[0,1,2], keepDims=false}",
-    exact: [
-      { inputs: [{ shape: [2, 2], data: [1, 2, 3, 4] }], output: [10], gradients: [[1, 1, 1, 1]] },
-      { inputs: [{ shape: [2], data: [1, 2], dtype: "int64" }], output: [3] },
-    ],
+    op: "squeeze",
+    inputs: [{ shape: [1, 3, 1] }],
+    call: (a) => flow.squeeze(a, { axis: [-1] }),
+    print: "%1:float[1,3] = reshape %0 {shape=[1,3]}",
   },
   {
-    op: "reduceSum",
-    inputs: [x],
-    call: (a) => math.reduceSum(a, { axis: [] }),
-    print: "%1:float[2,3,2] = reduceSum %0 {axes=[], keepDims=false}",
+    op: "squeeze",
+    inputs: [{ shape: [1, 1] }],
+    call: (a) => flow.squeeze(a),
+    print: "%1:float[1] = reshape %0 {shape=[1]}",
   },
   {
-    op: "reduceMean",
-    inputs: [x],
-    call: (a) => math.reduceMean(a, { axis: 1, keepdims: true }),
-    print:
-      '%1:float[2,1,2] = reduceSum %0 {axes=[1], keepDims=true}\n%2:float[1] = constant {value=3, dtype="float", shape=[1]}\n%3:float[2,1,2] = divide %1 %2',
+    op: "expandDims",
+    inputs: [{ shape: [2, 3] }],
+    call: (a) => flow.expandDims(a, -2),
+    print: "%1:float[2,1,3] = reshape %0 {shape=[2,1,3]}",
   },
   {
-    op: "reduceMax",
-    inputs: [x],
-    call: (a) => math.reduceMax(a, { axis: 1 }),
-    print: "%1:float[2,2] = reduceMax %0 {axes=[1], keepDims=false}",
+    op: "broadcastLike",
+    inputs: [{ shape: [3] }, { shape: [2, 3, 4] }],
+    call: (a, like) => flow.broadcastLike(a, like, { broadcastAxes: [0, 2] }).add(like.mul(0)),
+    print: `%2:float[1,3,1] = reshape %0 {shape=[1,3,1]}
+%3:float[2,3,4] = broadcastTo %2 {shape=[2,3,4]}
+%4:float[1] = constant {value=0, dtype="float", shape=[1]}
+%5:float[2,3,4] = multiply %1 %4
+%6:float[2,3,4] = add %3 %5`,
   },
   {
-    op: "reduceMax",
-    inputs: [x],
-    call: (a) => math.reduceMax(a),
-    print: "%1:float[1] = reduceMax %0 {axes=[0,1,2], keepDims=false}",
-    exact: [
-      { inputs: [{ shape: [4], data: [3, 1, 3, 2] }], output: [3], gradients: [[0.5, 0, 0.5, 0]] },
-      { inputs: [{ shape: [2], data: [1, 5], dtype: "int32" }], output: [5] },
-    ],
+    op: "tile",
+    inputs: [{ shape: [2, 3] }],
+    call: (a) => flow.tile(a, [2, 1]),
+    print: `%1:float[1,2,1,3] = reshape %0 {shape=[1,2,1,3]}
+%2:float[2,2,1,3] = broadcastTo %1 {shape=[2,2,1,3]}
+%3:float[4,3] = reshape %2 {shape=[4,3]}`,
+    exact: [{ inputs: [{ shape: [1, 2], data: [1, 2] }], output: [1, 2, 1, 2], gradients: [[2, 2]] }],
   },
   {
-    op: "reduceMin",
-    inputs: [x],
-    call: (a) => math.reduceMin(a, { axis: [1, 2], keepdims: true }),
-    print: "%1:float[2,1,1] = reduceMin %0 {axes=[1,2], keepDims=true}",
-  },
-  {
-    op: "reduceMin",
-    inputs: [x],
-    call: (a) => math.reduceMin(a),
-    print: "%1:float[1] = reduceMin %0 {axes=[0,1,2], keepDims=false}",
-    exact: [{ inputs: [{ shape: [3], data: [1, 1, 2] }], output: [1], gradients: [[0.5, 0.5, 0]] }],
-  },
-  {
-    op: "argmax",
-    inputs: [{ shape: [4, 5] }],
-    call: (a) => math.argmax(a),
-    print: "%1:int32[4] = argmax %0 {axis=1}",
-    differentiable: false,
-    exact: [
-      { inputs: [{ shape: [2, 3], data: [1, 3, 3, 7, 0, 7] }], output: [1, 0] },
-      { inputs: [{ shape: [3], data: [1, 9, 9], dtype: "int64" }], output: [1] },
-    ],
+    op: "constant",
+    inputs: [{ shape: [2] }],
+    call: (a) => a.mul(flow.onesLike(a)).add(flow.constantLike(a, 3)).sub(flow.zerosLike(a)),
+    print: `%1:float[2] = constant {value=1, dtype="float", shape=[2]}
+%2:float[2] = multiply %0 %1
+%3:float[2] = constant {value=3, dtype="float", shape=[2]}
+%4:float[2] = add %2 %3
+%5:float[2] = constant {value=0, dtype="float", shape=[2]}
+%6:float[2] = subtract %4 %5`,
   },
   {
     op: "constant",

@@ -5,8 +5,11 @@ import { activation } from "./activation.js";
 import type { Array64 } from "./array.js";
 import { binary } from "./binary.js";
 import { elementwise } from "./elementwise.js";
+import { indexing } from "./indexing.js";
 import { linalg } from "./linalg.js";
 import { loss } from "./loss.js";
+import { parts } from "./parts.js";
+import { reduceRows } from "./reduce.js";
 import { sources } from "./sources.js";
 import { special } from "./special.js";
 import { structure } from "./structure.js";
@@ -30,6 +33,9 @@ export const table: Rows = {
   ...elementwise,
   ...linalg,
   ...loss,
+  ...indexing,
+  ...parts,
+  ...reduceRows,
   ...sources,
   ...special,
   ...structure,

@@ -2,8 +2,11 @@ import { activation } from "./activation.js";
 import { binary } from "./binary.js";
 import type { Emitters } from "./context.js";
 import { elementwise } from "./elementwise.js";
+import { indexing } from "./indexing.js";
 import { linalg } from "./linalg.js";
 import { loss } from "./loss.js";
+import { parts } from "./parts.js";
+import { reduceRows } from "./reduce.js";
 import { sources } from "./sources.js";
 import { special } from "./special.js";
 import { structure } from "./structure.js";
@@ -17,6 +20,9 @@ export const table: Emitters = {
   ...elementwise,
   ...linalg,
   ...loss,
+  ...indexing,
+  ...parts,
+  ...reduceRows,
   ...sources,
   ...special,
   ...structure,

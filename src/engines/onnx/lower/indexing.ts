@@ -1,0 +1,28 @@
+import { zeros } from "../../../core/tensor.js";
+import { type Emitters, int } from "./context.js";
+
+export const indexing = {
+  argmax: (to, [x], { axis }, [type], node) => {
+    // The kernel has no int64; ranks above 1 lose the axis, rank 1 keeps it as our [1].
+    const input = node.inputs[0]!.dtype === "int64" ? to.cast(x!, "float64") : x!;
+    return to.one("Reshape", [
+      to.cast(to.one("ArgMax", [input], { axis: int(axis), keepdims: int(0) }), "int32"),
+      to.ints(type!.shape),
+    ]);
+  },
+  gather: (to, [params, indices], { axis }, _, node) => {
+    const index = node.inputs[1]!.dtype === "int8" ? to.cast(indices!, "int32") : indices!;
+    return to.one("Gather", [params!, index], { axis: int(axis) });
+  },
+  segmentSum: (to, [data, ids], _, [type]) => {
+    const start = to.one("Expand", [to.tensor(zeros(type!.dtype, [1])), to.ints(type!.shape)]);
+    const index = to.one("Reshape", [to.cast(ids!, "int64"), to.ints([-1, 1])]);
+    return to.one("ScatterND", [start, index, data!], { reduction: { string: "add" } });
+  },
+  topK: (to, [x], { k }, _, node) => {
+    const { dtype, shape } = node.inputs[0]!;
+    const input = dtype === "int8" || dtype === "uint8" ? to.cast(x!, "int32") : x!;
+    const [, indices] = to.nodeOf("TopK", [input, to.ints([k])], { axis: int(shape.length - 1) }, { outputs: 2 });
+    return to.cast(indices!, "int32");
+  },
+} satisfies Partial<Emitters>;

@@ -1,0 +1,119 @@
+import { FlowError } from "../core/errors.js";
+import { sameShape } from "../core/shape.js";
+import type { Blob } from "../graph/blob.js";
+import { textOf } from "../graph/trace.js";
+import { type Named, normalizeAxis, requireFloat } from "./define.js";
+import { add, divide, maximum, multiply, square, subtract } from "./elementwise.js";
+import { reduceMean, reduceSum } from "./reduce.js";
+import { reshape } from "./structure.js";
+import { rsqrt, sqrt } from "./unary.js";
+
+/** Mean and population variance over `axes`, by two passes.  @flow nn.moments */
+export function moments(
+  x: Blob,
+  axes: readonly number[],
+  { keepdims = false, name }: Named & { readonly keepdims?: boolean } = {},
+): readonly [mean: Blob, variance: Blob] {
+  requireFloat("moments", x);
+  if (!Array.isArray(axes)) throw new FlowError("E_ARGUMENT", `moments: axes is ${typeof axes}, expected a list`);
+  const named = (part: string): Named => (name === undefined ? {} : { name: `${name}-${part}` });
+  const mean = reduceMean(x, { axis: axes, keepdims: true });
+  const variance = reduceMean(square(subtract(x, mean)), { axis: axes, keepdims, ...named("variance") });
+  return [keepdims ? mean : reshape(mean, variance.shape, named("mean")), variance];
+}
+
+export interface BatchNormalizationOptions extends Named {
+  /** Added to the result; default nothing. */
+  readonly offset?: Blob;
+  /** Multiplies the result; default nothing. */
+  readonly scale?: Blob;
+  /** Added to the variance; default 1e-5. */
+  readonly varianceEpsilon?: number;
+  /** The channel axis, along which rank-1 statistics lie; default 1. */
+  readonly axis?: number;
+}
+
+/** `(x - mean) / sqrt(variance + varianceEpsilon) · scale + offset`, with the statistics given.  @flow nn.batch_normalization */
+export function batchNormalization(
+  x: Blob,
+  mean: Blob,
+  variance: Blob,
+  { offset, scale, varianceEpsilon = 1e-5, axis = 1, name }: BatchNormalizationOptions = {},
+): Blob {
+  requireFloat("batchNormalization", x);
+  const rank = x.shape.length;
+  const at = normalizeAxis("batchNormalization", rank, axis);
+  const along = (what: string, blob: Blob): Blob => {
+    if (blob.shape.length === rank) return blob;
+    if (!sameShape(blob.shape, [x.shape[at]!]))
+      throw new FlowError(
+        "E_SHAPE",
+        `batchNormalization: ${what} is ${textOf(blob)}, expected [${x.shape[at]}], the size of axis ${at} of ${textOf(x)}, or its rank`,
+      );
+    return reshape(
+      blob,
+      x.shape.map((d, i) => (i === at ? d : 1)),
+    );
+  };
+  const inverse = rsqrt(add(along("variance", variance), varianceEpsilon));
+  const factor = scale === undefined ? inverse : multiply(inverse, along("scale", scale));
+  const named = name === undefined ? {} : { name };
+  const centered = subtract(x, along("mean", mean));
+  return offset === undefined
+    ? multiply(centered, factor, named)
+    : add(multiply(centered, factor), along("offset", offset), named);
+}
+
+export interface LayerNormOptions extends Named {
+  /** Multiplies the result; default nothing. */
+  readonly gamma?: Blob;
+  /** Added to the result; default nothing. */
+  readonly beta?: Blob;
+  /** The first of the axes that are normalized together; default 1. */
+  readonly beginNormAxis?: number;
+  /** The first of the axes that gamma and beta span; default -1. */
+  readonly beginParamsAxis?: number;
+  /** Added to the variance; default 1e-5. */
+  readonly epsilon?: number;
+}
+
+/** `(x - mean) / sqrt(variance + epsilon) · gamma + beta`, statistics over the axes from `beginNormAxis` on.  @flow nn.layer_norm */
+export function layerNorm(
+  inputs: Blob,
+  { gamma, beta, beginNormAxis = 1, beginParamsAxis = -1, epsilon = 1e-5, name }: LayerNormOptions = {},
+): Blob {
+  requireFloat("layerNorm", inputs);
+  const rank = inputs.shape.length;
+  const begin = normalizeAxis("layerNorm", rank, beginNormAxis);
+  const params = inputs.shape.slice(normalizeAxis("layerNorm", rank, beginParamsAxis));
+  for (const [what, blob] of Object.entries({ gamma, beta }))
+    if (blob !== undefined && !sameShape(blob.shape, params))
+      throw new FlowError(
+        "E_SHAPE",
+        `layerNorm: ${what} is ${textOf(blob)}, expected [${params.join(",")}], the dimensions of ${textOf(inputs)} from axis ${beginParamsAxis} on`,
+      );
+  const axes = Array.from({ length: rank - begin }, (_, i) => begin + i);
+  const mean = reduceMean(inputs, { axis: axes, keepdims: true });
+  const centered = subtract(inputs, mean);
+  const deviation = sqrt(add(reduceMean(square(centered), { axis: axes, keepdims: true }), epsilon));
+  const named = name === undefined ? {} : { name };
+  if (gamma === undefined && beta === undefined) return divide(centered, deviation, named);
+  const normal = divide(centered, deviation);
+  if (gamma === undefined) return add(normal, beta!, named);
+  return beta === undefined ? multiply(normal, gamma, named) : add(multiply(normal, gamma), beta, named);
+}
+
+export interface L2NormalizeOptions extends Named {
+  /** The axis whose vectors get length 1; required. */
+  readonly axis?: number;
+  /** The least square length that is divided by; default 1e-12. */
+  readonly epsilon?: number;
+}
+
+/** `x / sqrt(max(sum(x²), epsilon))` along one axis.  @flow math.l2_normalize */
+export function l2Normalize(input: Blob, { axis, epsilon = 1e-12, name }: L2NormalizeOptions = {}): Blob {
+  if (axis === undefined) throw new FlowError("E_ARGUMENT", "l2Normalize: axis is missing; pass { axis: -1 }");
+  requireFloat("l2Normalize", input);
+  const squares = reduceSum(square(input), { axis, keepdims: true });
+  return divide(input, sqrt(maximum(squares, epsilon)), name === undefined ? {} : { name });
+}

@@ -1,0 +1,218 @@
+import { FlowError } from "../core/errors.js";
+import { sameShape } from "../core/shape.js";
+import type { Blob, BlobType } from "../graph/blob.js";
+import { emit, textOf } from "../graph/trace.js";
+import { type Named, normalizeAxis, op } from "./define.js";
+import { finite } from "./sources.js";
+import { expandDims, reshape } from "./structure.js";
+
+// --- joining -------------------------------------------------------------------------------------------------------
+
+export interface ConcatOptions extends Named {
+  /** The axis along which the inputs follow each other; default 0. */
+  readonly axis?: number;
+}
+
+/** The inputs one after the other along `axis`; all other dimensions must be equal.  @flow concat */
+export function concat(inputs: readonly Blob[], { axis = 0, name }: ConcatOptions = {}): Blob {
+  if (!Array.isArray(inputs) || inputs.length === 0)
+    throw new FlowError("E_ARGUMENT", "concat: expected a list of at least one Blob");
+  const list: readonly Blob[] = inputs;
+  const at = normalizeAxis("concat", list[0]!.shape.length, axis);
+  return list.length === 1 ? list[0]! : emit(concatOp, list, { axis: at }, name);
+}
+export const concatOp = op("concat", {
+  infer: (inputs, { axis }: { readonly axis: number }): BlobType => {
+    const [first] = inputs as readonly [Blob];
+    const others = (x: Blob): number[] => x.shape.filter((_, i) => i !== axis);
+    const odd = inputs.find((x) => x.dtype !== first.dtype || !sameShape(others(x), others(first)));
+    if (odd !== undefined)
+      throw new FlowError(
+        odd.dtype === first.dtype ? "E_SHAPE" : "E_DTYPE",
+        `concat: got ${textOf(first)} and ${textOf(odd)}, expected equal dtypes and dimensions but for axis ${axis}`,
+      );
+    const length = inputs.reduce((sum, x) => sum + x.shape[axis]!, 0);
+    return { dtype: first.dtype, shape: first.shape.map((d, i) => (i === axis ? length : d)) };
+  },
+  grad: ({ inputs, dy, attrs: { axis } }) => {
+    let start = 0;
+    return inputs.map((x) => {
+      const length = x.shape[axis]!;
+      start += length;
+      return range(dy, axis, start - length, length);
+    });
+  },
+});
+
+/** The inputs, of one shape, along a new axis. (v0.2 refused every axis.)  @flow stack */
+export function stack(inputs: readonly Blob[], axis = 0, { name }: Named = {}): Blob {
+  const wide = inputs.map((x) => expandDims(x, axis));
+  const at = wide[0] === undefined ? 0 : normalizeAxis("stack", wide[0].shape.length, axis);
+  return concat(wide, { axis: at, ...(name === undefined ? {} : { name }) });
+}
+
+// --- cutting -------------------------------------------------------------------------------------------------------
+
+/** Per axis: the first index, how many, and the step between them. */
+export type SliceAttrs = {
+  readonly starts: readonly number[];
+  readonly sizes: readonly number[];
+  readonly steps: readonly number[];
+};
+
+/**
+ * The part of `x` that begins at `begin` and has `size`, for each axis. Begin null is 0, negative counts from the end; size
+ * null or -1 goes to the end.  @flow slice
+ */
+export function slice(
+  x: Blob,
+  begin: readonly (number | null)[],
+  size: readonly (number | null)[],
+  { name }: Named = {},
+): Blob {
+  const rank = x.shape.length;
+  if (begin.length !== rank || size.length !== rank)
+    throw new FlowError(
+      "E_ARGUMENT",
+      `slice: got ${begin.length} begins and ${size.length} sizes, expected one for each of the ${rank} axes of ${textOf(x)}`,
+    );
+  const starts = begin.map((b, i) => (b ?? 0) + ((b ?? 0) < 0 ? x.shape[i]! : 0));
+  const sizes = size.map((s, i) => (s === null || s === -1 ? x.shape[i]! - starts[i]! : s));
+  for (const [i, d] of x.shape.entries()) {
+    const [start, count] = [starts[i]!, sizes[i]!];
+    if (!(Number.isInteger(start) && Number.isInteger(count) && start >= 0 && count > 0 && start + count <= d))
+      throw new FlowError(
+        "E_ARGUMENT",
+        `slice: begin ${begin[i]} and size ${size[i]} on axis ${i} lie outside its ${d} elements of ${textOf(x)}`,
+      );
+  }
+  return emit(sliceOp, [x], { starts, sizes, steps: starts.map(() => 1) }, name);
+}
+
+/** `[start, stop, step]`, null for the documented defaults (the whole axis, step 1). */
+export type SliceRange = readonly [start: number | null, stop: number | null, step: number | null];
+
+/**
+ * Python's `x[start:stop:step]` for each axis; axes that are left out stay whole. start lies in [-d, d), stop in [-d - 1, d],
+ * step is not 0 and may be negative; at least one element must be left.  @flow slice_v2
+ */
+export function sliceV2(x: Blob, ranges: readonly SliceRange[], { name }: Named = {}): Blob {
+  if (ranges.length > x.shape.length)
+    throw new FlowError(
+      "E_ARGUMENT",
+      `sliceV2: got ${ranges.length} ranges, ${textOf(x)} has ${x.shape.length} axes only`,
+    );
+  const parts = x.shape.map((d, axis) => {
+    const [start, stop, step] = ranges[axis] ?? [null, null, null];
+    const by = step ?? 1;
+    const fail = (why: string): never => {
+      throw new FlowError("E_ARGUMENT", `sliceV2: range [${start}, ${stop}, ${step}] of axis ${axis}: ${why}`);
+    };
+    if (!Number.isInteger(by) || by === 0) fail("the step must be an integer other than 0");
+    if (start !== null && !(Number.isInteger(start) && start >= -d && start < d))
+      fail(`start must lie in [-${d}, ${d - 1}]`);
+    if (stop !== null && !(Number.isInteger(stop) && stop >= -d - 1 && stop <= d))
+      fail(`stop must lie in [-${d + 1}, ${d}]`);
+    const first = start === null ? (by > 0 ? 0 : d - 1) : start < 0 ? start + d : start;
+    const end = stop === null ? (by > 0 ? d : -1) : stop < 0 ? stop + d : stop;
+    const size = Math.ceil((end - first) / by);
+    if (size < 1) fail("it holds no element");
+    return { first, size, by };
+  });
+  return emit(
+    sliceOp,
+    [x],
+    { starts: parts.map((p) => p.first), sizes: parts.map((p) => p.size), steps: parts.map((p) => p.by) },
+    name,
+  );
+}
+
+/** `x` backwards along each of `axis`.  @flow reverse */
+export function reverse(input: Blob, axis: number | readonly number[], options?: Named): Blob {
+  const axes = (typeof axis === "number" ? [axis] : axis).map((a) => normalizeAxis("reverse", input.shape.length, a));
+  const whole: SliceRange = [null, null, null];
+  return sliceV2(
+    input,
+    input.shape.map((_, i) => (axes.includes(i) ? [null, null, -1] : whole)),
+    options,
+  );
+}
+
+export const sliceOp = op("slice", {
+  infer: ([x], { sizes }: SliceAttrs): BlobType => ({ dtype: x!.dtype, shape: sizes }),
+  // Elements go back to their places: zeros between those of a step, then before and after.
+  grad: ({ inputs: [x], dy, attrs: { starts, sizes, steps } }) => {
+    const backward = steps.flatMap((step, axis) => (step < 0 ? [axis] : []));
+    let spread = backward.length > 0 ? reverse(dy, backward) : dy;
+    const before = starts.map((start, i) => (steps[i]! < 0 ? start + (sizes[i]! - 1) * steps[i]! : start));
+    for (const [axis, step] of steps.entries()) {
+      if (Math.abs(step) > 1 && sizes[axis]! > 1) spread = spaced(spread, axis, Math.abs(step));
+    }
+    return [
+      pad(
+        spread,
+        before.map((b, i) => [b, x!.shape[i]! - b - spread.shape[i]!]),
+      ),
+    ];
+  },
+});
+
+/** `step - 1` zeros between neighbours along `axis`. */
+function spaced(x: Blob, axis: number, step: number): Blob {
+  const cells = expandDims(x, axis + 1);
+  const padded = pad(
+    cells,
+    cells.shape.map((_, i) => [0, i === axis + 1 ? step - 1 : 0]),
+  );
+  const length = x.shape[axis]! * step;
+  const joined = reshape(
+    padded,
+    x.shape.map((d, i) => (i === axis ? length : d)),
+  );
+  return range(joined, axis, 0, length - step + 1);
+}
+
+/** `length` elements of `axis` from `start`. */
+export function range(x: Blob, axis: number, start: number, length: number): Blob {
+  const starts = x.shape.map((_, i) => (i === axis ? start : 0));
+  const sizes = x.shape.map((d, i) => (i === axis ? length : d));
+  return sameShape(sizes, x.shape) ? x : emit(sliceOp, [x], { starts, sizes, steps: starts.map(() => 1) });
+}
+
+// --- padding -------------------------------------------------------------------------------------------------------
+
+export interface PadOptions extends Named {
+  /** Default 0. */
+  readonly constantValue?: number;
+}
+
+/** `x` with `[before, after]` more elements on each axis, all `constantValue`.  @flow pad */
+export function pad(
+  x: Blob,
+  paddings: readonly (readonly [number, number])[],
+  { constantValue = 0, name }: PadOptions = {},
+): Blob {
+  if (
+    paddings.length !== x.shape.length ||
+    !paddings.every((p) => p.length === 2 && p.every((n) => Number.isInteger(n) && n >= 0))
+  )
+    throw new FlowError(
+      "E_ARGUMENT",
+      `pad: paddings are ${JSON.stringify(paddings)}, expected [before, after] of at least 0 for each axis of ${textOf(x)}`,
+    );
+  const [before, after] = [paddings.map((p) => p[0]), paddings.map((p) => p[1])];
+  if ([...before, ...after].every((n) => n === 0)) return x;
+  return emit(padOp, [x], { before, after, value: finite(constantValue) }, name);
+}
+export type PadAttrs = {
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+  readonly value: number | string;
+};
+export const padOp = op("pad", {
+  infer: ([x], { before, after }: PadAttrs): BlobType => ({
+    dtype: x!.dtype,
+    shape: x!.shape.map((d, i) => before[i]! + d + after[i]!),
+  }),
+  grad: ({ inputs: [x], dy, attrs: { before } }) => [slice(dy, before, x!.shape)],
+});

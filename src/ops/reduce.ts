@@ -1,0 +1,147 @@
+import { type Shape, sizeOf } from "../core/shape.js";
+import type { Blob, BlobType } from "../graph/blob.js";
+import { emit } from "../graph/trace.js";
+import { decomposable, type GradRule, type Named, normalizeAxes, type Op, op, requireFloat } from "./define.js";
+import { abs, add, cast, divide, equalOp, holds, multiply, notEqual, square, subtract, where } from "./elementwise.js";
+import { broadcastTo, reshape } from "./structure.js";
+import { exp, log, sqrt } from "./unary.js";
+
+export interface ReduceOptions extends Named {
+  /** Axis or axes, negative from the end; every axis where left out. */
+  readonly axis?: number | readonly number[];
+  /** Keep reduced axes as 1; default false. */
+  readonly keepdims?: boolean;
+}
+export type ReduceAttrs = { readonly axes: readonly number[]; readonly keepDims: boolean };
+
+export const reducedShape = (shape: Shape, { axes, keepDims }: ReduceAttrs): Shape => {
+  const reduced = keepDims
+    ? shape.map((d, axis) => (axes.includes(axis) ? 1 : d))
+    : shape.filter((_, axis) => !axes.includes(axis));
+  return reduced.length === 0 ? [1] : reduced;
+};
+
+const reduction = <const N extends string>(name: N, grad: GradRule<ReduceAttrs>): Op<N, ReduceAttrs, "primitive"> =>
+  op(name, {
+    infer: ([x], attrs: ReduceAttrs): BlobType => ({ dtype: x!.dtype, shape: reducedShape(x!.shape, attrs) }),
+    grad,
+  });
+
+/** `dy` with the reduced axes back as 1, so that it broadcasts against `x`. */
+const restoreAxes = (dy: Blob, x: Blob, { axes }: ReduceAttrs): Blob =>
+  reshape(
+    dy,
+    x.shape.map((d, axis) => (axes.includes(axis) ? 1 : d)),
+  );
+
+/** Sums over `axis` (every axis when omitted; a full sum has shape `[1]`).  @flow math.reduce_sum */
+export function reduceSum(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
+  return emit(reduceSumOp, [x], { axes: normalizeAxes("reduceSum", x, axis), keepDims: keepdims }, name);
+}
+export const reduceSumOp = reduction("reduceSum", ({ inputs: [x], dy, attrs }) => [
+  broadcastTo(restoreAxes(dy, x!, attrs), x!.shape),
+]);
+
+/** Means over `axis`.  @flow math.reduce_mean */
+export function reduceMean(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
+  const axes = normalizeAxes("reduceMean", x, axis);
+  const count = sizeOf(axes.map((a) => x.shape[a]!));
+  return divide(reduceSum(x, { axis: axes, keepdims }), count, name === undefined ? {} : { name });
+}
+
+/** Maxima over `axis`; equal maxima share the gradient equally.  @flow math.reduce_max */
+export function reduceMax(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
+  return emit(reduceMaxOp, [x], { axes: normalizeAxes("reduceMax", x, axis), keepDims: keepdims }, name);
+}
+export const reduceMaxOp = reduction("reduceMax", (context) => shareAmongTies(context));
+
+/** Minima over `axis`; equal minima share the gradient equally.  @flow math.reduce_min */
+export function reduceMin(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
+  return emit(reduceMinOp, [x], { axes: normalizeAxes("reduceMin", x, axis), keepDims: keepdims }, name);
+}
+export const reduceMinOp = reduction("reduceMin", (context) => shareAmongTies(context));
+
+const shareAmongTies: GradRule<ReduceAttrs> = ({ inputs: [x], y, dy, attrs }) => {
+  const hit = cast(holds(equalOp, x!, restoreAxes(y, x!, attrs)), dy.dtype);
+  const ties = reduceSum(hit, { axis: attrs.axes, keepdims: true });
+  return [multiply(hit, divide(restoreAxes(dy, x!, attrs), ties))];
+};
+
+/** Products over `axis`. Where one factor of a product is 0, only that one gets a gradient.  @flow math.reduce_prod */
+export function reduceProd(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
+  return emit(reduceProdOp, [x], { axes: normalizeAxes("reduceProd", x, axis), keepDims: keepdims }, name);
+}
+export const reduceProdOp = reduction("reduceProd", ({ inputs: [x], y, dy, attrs }) => {
+  // The product of the other factors: y / x without zeros; with one zero, the product of the rest, for that one alone.
+  const isZero = holds(equalOp, x!, 0);
+  const factors = where(isZero, 1, x!);
+  const { axes: axis } = attrs;
+  const zeros = reduceSum(cast(isZero, x!.dtype), { axis, keepdims: true });
+  const ofRest = where(isZero, reduceProd(factors, { axis, keepdims: true }), 0);
+  const others = where(
+    holds(equalOp, zeros, 0),
+    divide(restoreAxes(y, x!, attrs), factors),
+    where(holds(equalOp, zeros, 1), ofRest, 0),
+  );
+  return [multiply(restoreAxes(dy, x!, attrs), others)];
+});
+
+/** Population variances over `axis`, by two passes: the mean of `(x - mean)²`.  @flow math.reduce_variance */
+export function reduceVariance(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
+  requireFloat("reduceVariance", x);
+  const deviation = subtract(x, reduceMean(x, { ...(axis === undefined ? {} : { axis }), keepdims: true }));
+  return reduceMean(square(deviation), {
+    ...(axis === undefined ? {} : { axis }),
+    keepdims,
+    ...(name === undefined ? {} : { name }),
+  });
+}
+
+/** Population standard deviations over `axis`; where one is 0, so is its slope.  @flow math.reduce_std */
+export function reduceStd(x: Blob, { name, ...options }: ReduceOptions = {}): Blob {
+  return rootOf(reduceVariance(x, options), name);
+}
+
+/** `sqrt(sum(x²))` over `axis`; where it is 0, so is its slope.  @flow math.reduce_euclidean_norm */
+export function reduceEuclideanNorm(x: Blob, { name, ...options }: ReduceOptions = {}): Blob {
+  requireFloat("reduceEuclideanNorm", x);
+  return rootOf(reduceSum(square(x), options), name);
+}
+
+/** The square root with slope 0 at 0. */
+function rootOf(x: Blob, name: string | undefined): Blob {
+  const isZero = holds(equalOp, x, 0);
+  return where(isZero, 0, sqrt(where(isZero, 1, x)), name === undefined ? {} : { name });
+}
+
+/** `log(sum(e^x))` over `axis`, with the maximum taken out first.  @flow math.reduce_logsumexp */
+export function reduceLogsumexp(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
+  return emit(reduceLogsumexpOp, [x], { axes: normalizeAxes("reduceLogsumexp", x, axis), keepDims: keepdims }, name);
+}
+export const reduceLogsumexpOp = decomposable("reduceLogsumexp", {
+  infer: ([x], attrs: ReduceAttrs): BlobType => {
+    requireFloat("reduceLogsumexp", x!);
+    return { dtype: x!.dtype, shape: reducedShape(x!.shape, attrs) };
+  },
+  // The softmax, scaled.
+  grad: ({ inputs: [x], y, dy, attrs }) => [
+    multiply(restoreAxes(dy, x!, attrs), exp(subtract(x!, restoreAxes(y, x!, attrs)))),
+  ],
+  decompose: ([x], { axes: axis, keepDims }) => {
+    const largest = reduceMax(x!, { axis, keepdims: true });
+    const shift = where(holds(equalOp, abs(largest), Infinity), 0, largest);
+    const sum = reduceSum(exp(subtract(x!, shift)), { axis, keepdims: true });
+    const result = add(log(sum), shift);
+    return [keepDims ? result : reshape(result, reducedShape(x!.shape, { axes: axis, keepDims }))];
+  },
+});
+
+/** 1 where any element over `axis` is not 0, else 0, as int8.  @flow math.reduce_any */
+export function reduceAny(x: Blob, options: ReduceOptions = {}): Blob {
+  return reduceMax(notEqual(x, 0), options);
+}
+
+/** 1 where all elements over `axis` are not 0, else 0, as int8.  @flow math.reduce_all */
+export function reduceAll(x: Blob, options: ReduceOptions = {}): Blob {
+  return reduceMin(notEqual(x, 0), options);
+}

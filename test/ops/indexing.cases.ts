@@ -1,0 +1,208 @@
+import * as flow from "onestep";
+import type { Row } from "./rows.js";
+
+const { math } = flow;
+const clamped = (shape: string, count: number, first: number): string =>
+  [
+    `%${first}:int32[1] = reduceMin %1 {axes=AXES, keepDims=false}`,
+    `%${first + 1}:int32[1] = reduceMax %1 {axes=AXES, keepDims=false}`,
+    `%${first + 2}:int32[1] = constant {value=0, dtype="int32", shape=[1]}`,
+    `%${first + 3}:int32[${shape}] = maximum %1 %${first + 2}`,
+    `%${first + 4}:int32[1] = constant {value=${count}, dtype="int32", shape=[1]}`,
+    `%${first + 5}:int32[${shape}] = minimum %${first + 3} %${first + 4}`,
+  ]
+    .join("\n")
+    .replaceAll("AXES", `[${shape.split(",").map((_, i) => i)}]`);
+const ids = (...data: number[]): { shape: number[]; data: number[]; dtype: "int32" } => ({
+  shape: [data.length],
+  data,
+  dtype: "int32",
+});
+
+export const rows: readonly Row[] = [
+  {
+    op: "argmax",
+    inputs: [{ shape: [4, 5] }],
+    call: (a) => math.argmax(a),
+    print: "%1:int32[4] = argmax %0 {axis=1}",
+    differentiable: false,
+    exact: [
+      { inputs: [{ shape: [2, 3], data: [1, 3, 3, 7, 0, 7] }], output: [1, 0] },
+      { inputs: [{ shape: [3], data: [1, 9, 9], dtype: "int64" }], output: [1] },
+    ],
+  },
+  {
+    op: "topK",
+    inputs: [{ shape: [3, 5] }],
+    call: (a) => math.topK(a, 2),
+    print: "%1:int32[3,2] = topK %0 {k=2}",
+    differentiable: false,
+    exact: [
+      { inputs: [{ shape: [2, 4], data: [1, 3, 3, 2, 7, 0, 7, 7] }], output: [1, 2, 0, 2] },
+      { inputs: [{ shape: [3], data: [1, 9, 9], dtype: "int8" }], output: [1, 2] },
+      { inputs: [{ shape: [1], data: [1], dtype: "int64" }], output: [0] },
+    ],
+  },
+  {
+    op: "gather",
+    inputs: [{ shape: [4, 3] }, { shape: [2, 2], dtype: "int32", range: [0, 3] }],
+    call: (a, i) => flow.gather(a, i),
+    print: `${clamped("2,2", 3, 2)}\n%8:float[2,2,3] = gather %0 %7 {axis=0}`,
+    exact: [
+      {
+        inputs: [{ shape: [3], data: [5, 6, 7] }, ids(2, 0, 2)],
+        output: [7, 5, 7],
+        gradients: [[1, 0, 2], null],
+      },
+    ],
+  },
+  {
+    op: "gather",
+    inputs: [{ shape: [2, 5, 3] }, { shape: [4], dtype: "int32", range: [0, 4] }],
+    call: (a, i) => flow.gather(a, i, { axis: 1 }),
+    print: `${clamped("4", 4, 2)}\n%8:float[2,4,3] = gather %0 %7 {axis=1}`,
+  },
+  {
+    op: "gather",
+    inputs: [{ shape: [2, 3] }, { shape: [2, 4], dtype: "int32", range: [0, 2] }],
+    call: (a, i) => flow.gather(a, i, { batchDims: 1 }),
+    print: `${clamped("2,4", 2, 2)}
+%8:float[6] = reshape %0 {shape=[6]}
+%9:int32[2,1] = iota {shape=[2,1], axis=0, dtype="int32"}
+%10:int32[1] = constant {value=3, dtype="int32", shape=[1]}
+%11:int32[2,1] = multiply %9 %10
+%12:int32[2,4] = reshape %7 {shape=[2,4]}
+%13:int32[2,4] = add %12 %11
+%14:int32[2,4] = reshape %13 {shape=[2,4]}
+%15:float[2,4] = gather %8 %14 {axis=0}`,
+    exact: [
+      {
+        inputs: [
+          { shape: [2, 2], data: [1, 2, 3, 4] },
+          { shape: [2, 1], data: [1, 0], dtype: "int64" },
+        ],
+        output: [2, 3],
+        gradients: [[0, 1, 1, 0], null],
+      },
+    ],
+  },
+  {
+    op: "oneHot",
+    inputs: [{ shape: [2], dtype: "int32", range: [0, 2] }],
+    call: (i) => flow.oneHot(i, 3, { onValue: 5, offValue: -1 }),
+    print: `%1:int32[1] = reduceMin %0 {axes=[0], keepDims=false}
+%2:int32[1] = reduceMax %0 {axes=[0], keepDims=false}
+%3:int32[2,1] = reshape %0 {shape=[2,1]}
+%4:int32[3] = iota {shape=[3], axis=0, dtype="int32"}
+%5:bool[2,3] = equal %3 %4
+%6:float[1] = constant {value=5, dtype="float", shape=[1]}
+%7:float[1] = constant {value=-1, dtype="float", shape=[1]}
+%8:float[2,3] = where %5 %6 %7`,
+    differentiable: false,
+    exact: [{ inputs: [ids(2, 0)], output: [-1, -1, 5, 5, -1, -1] }],
+  },
+  {
+    op: "oneHot",
+    inputs: [{ shape: [2], dtype: "int32", range: [0, 2] }],
+    call: (i) => flow.oneHot(i, 3, { axis: 0, dtype: "int32" }),
+    print: `%1:int32[1] = reduceMin %0 {axes=[0], keepDims=false}
+%2:int32[1] = reduceMax %0 {axes=[0], keepDims=false}
+%3:int32[1,2] = reshape %0 {shape=[1,2]}
+%4:int32[3,1] = iota {shape=[3,1], axis=0, dtype="int32"}
+%5:bool[3,2] = equal %3 %4
+%6:int32[1] = constant {value=1, dtype="int32", shape=[1]}
+%7:int32[1] = constant {value=0, dtype="int32", shape=[1]}
+%8:int32[3,2] = where %5 %6 %7`,
+    differentiable: false,
+    exact: [{ inputs: [ids(2, 0)], output: [0, 1, 0, 0, 1, 0] }],
+  },
+  {
+    op: "maskedFill",
+    inputs: [{ shape: [2, 3] }, { shape: [3], dtype: "int8", range: [0, 1] }],
+    call: (a, m) => flow.maskedFill(a, m, -9),
+    print: `%2:bool[3] = cast %1 {dtype="bool"}
+%3:float[1] = constant {value=-9, dtype="float", shape=[1]}
+%4:float[2,3] = where %2 %3 %0`,
+    exact: [
+      {
+        inputs: [
+          { shape: [3], data: [1, NaN, 3] },
+          { shape: [3], data: [0, 1, 2], dtype: "int8" },
+        ],
+        output: [1, -9, -9],
+        gradients: [[1, 0, 0], null],
+      },
+    ],
+  },
+  {
+    op: "tril",
+    inputs: [{ shape: [2, 3, 3] }],
+    call: (a) => math.tril(a, 1),
+    print: `%1:int32[1,3] = iota {shape=[1,3], axis=1, dtype="int32"}
+%2:int32[3,1] = iota {shape=[3,1], axis=0, dtype="int32"}
+%3:int32[1] = constant {value=1, dtype="int32", shape=[1]}
+%4:int32[3,1] = add %2 %3
+%5:bool[3,3] = lessEqual %1 %4
+%6:float[1] = constant {value=0, dtype="float", shape=[1]}
+%7:float[2,3,3] = where %5 %0 %6`,
+    exact: [{ inputs: [{ shape: [2, 3], data: [1, 2, 3, 4, 5, 6] }], output: [1, 2, 0, 4, 5, 6] }],
+  },
+  {
+    op: "segmentSum",
+    inputs: [{ shape: [4, 3] }, { shape: [4], dtype: "int32", range: [0, 2] }],
+    call: (a, i) => math.unsortedSegmentSum(a, i, 2),
+    print: `${clamped("4", 2, 2)}
+%8:float[4,3] = reshape %0 {shape=[4,3]}
+%9:float[4,3] = transpose %8 {perm=[0,1]}
+%10:int32[4] = reshape %7 {shape=[4]}
+%11:float[3,3] = segmentSum %9 %10 {segments=3}
+%12:float[3,3] = transpose %11 {perm=[0,1]}
+%13:float[2,3] = slice %12 {starts=[0,0], sizes=[2,3], steps=[1,1]}`,
+    exact: [
+      {
+        inputs: [{ shape: [5], data: [1, 2, 4, 8, 16] }, ids(0, 1, 0, 2, 1)],
+        output: [5, 18],
+        gradients: [[1, 1, 1, 0, 1], null],
+      },
+    ],
+  },
+  {
+    op: "segmentSum",
+    inputs: [{ shape: [2, 3, 2] }, { shape: [3], dtype: "int32", range: [0, 1] }],
+    call: (a, i) => flow.unsortedSegmentSumLike(a, i, flow.constant(0, { dtype: a.dtype, shape: [2, 2] }), { axis: 1 }),
+    print: `%2:float[2,2] = constant {value=0, dtype="float", shape=[2,2]}
+${clamped("3", 2, 3)}
+%9:float[2,3,2] = reshape %0 {shape=[2,3,2]}
+%10:float[3,2,2] = transpose %9 {perm=[1,0,2]}
+%11:int32[3] = reshape %8 {shape=[3]}
+%12:float[3,2,2] = segmentSum %10 %11 {segments=3}
+%13:float[2,3,2] = transpose %12 {perm=[1,0,2]}
+%14:float[2,2,2] = slice %13 {starts=[0,0,0], sizes=[2,2,2], steps=[1,1,1]}`,
+  },
+  {
+    op: "segmentSum",
+    inputs: [{ shape: [2, 3, 2] }, { shape: [2, 3], dtype: "int32", range: [0, 1] }],
+    call: (a, i) => flow.unsortedBatchSegmentSum(a, i, 2),
+    print: `${clamped("2,3", 2, 2)}
+%8:int32[2,3] = reshape %7 {shape=[2,3]}
+%9:int32[2,1] = iota {shape=[2,1], axis=0, dtype="int32"}
+%10:int32[1] = constant {value=3, dtype="int32", shape=[1]}
+%11:int32[2,1] = multiply %9 %10
+%12:int32[2,3] = add %8 %11
+%13:float[6,2] = reshape %0 {shape=[6,2]}
+%14:int32[6] = reshape %12 {shape=[6]}
+%15:float[6,2] = segmentSum %13 %14 {segments=6}
+%16:float[2,3,2] = reshape %15 {shape=[2,3,2]}
+%17:float[2,2,2] = slice %16 {starts=[0,0,0], sizes=[2,2,2], steps=[1,1,1]}`,
+    exact: [
+      {
+        inputs: [
+          { shape: [2, 3], data: [1, 2, 4, 8, 16, 32] },
+          { shape: [2, 3], data: [0, 1, 0, 1, 1, 2], dtype: "int32" },
+        ],
+        output: [5, 2, 0, 24],
+        gradients: [[1, 1, 1, 1, 1, 0], null],
+      },
+    ],
+  },
+];
