@@ -22,6 +22,16 @@ export {
   truncatedNormalInitializer,
   zerosInitializer,
 } from "./initializers/initializer.js";
+export {
+  glorotNormalInitializer,
+  glorotNormalInitializer as xavierNormalInitializer,
+  glorotUniformInitializer,
+  glorotUniformInitializer as xavierUniformInitializer,
+  type KaimingOptions,
+  kaimingInitializer,
+  type VarianceScalingOptions,
+  varianceScalingInitializer,
+} from "./initializers/variance-scaling.js";
 export { globalFunction, type Job, type JobOptions } from "./job/global-function.js";
 export type { JobResult } from "./job/result.js";
 export { clearDefaultSession, syncDefaultSession } from "./job/session.js";

@@ -1,3 +1,10 @@
+export {
+  type BatchNormalizationOptions,
+  batchNormalization,
+  batchNormalizationAddRelu,
+  batchNormalizationRelu,
+} from "../layers/batch-normalization.js";
 export { type Conv2dOptions, conv2d } from "../layers/conv2d.js";
 export { type DenseOptions, dense } from "../layers/dense.js";
+export { type LayerNormOptions, layerNorm } from "../layers/layer-norm.js";
 export type { Activation } from "../layers/variable.js";

@@ -35,6 +35,7 @@ export {
 export {
   argmax,
   type TopKOptions,
+  type TrilOptions,
   topK,
   tril,
   unsortedBatchSegmentSum,

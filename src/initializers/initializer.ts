@@ -3,13 +3,15 @@ import { FlowError } from "../core/errors.js";
 import { Rng, type Stream } from "../core/rng.js";
 import type { Shape } from "../core/shape.js";
 import { type Tensor, zeros } from "../core/tensor.js";
+import { fansOf, scaled, type VarianceScaling } from "./variance-scaling.js";
 
 /** How a variable's first value is made: plain frozen data, compared by value; nothing is drawn before `sample`. */
 export type Initializer =
   | { readonly kind: "constant"; readonly value: number; readonly dtype: DType }
   | { readonly kind: "uniform"; readonly min: number; readonly max: number; readonly dtype: DType }
   | { readonly kind: "normal"; readonly mean: number; readonly stddev: number }
-  | { readonly kind: "truncatedNormal"; readonly mean: number; readonly stddev: number };
+  | { readonly kind: "truncatedNormal"; readonly mean: number; readonly stddev: number }
+  | VarianceScaling;
 
 export interface InitializerDType {
   /** Default float32; an integer dtype for integer variables. */
@@ -97,7 +99,7 @@ export async function sample<D extends DType>(
   dtype: D,
 ): Promise<Tensor<D>> {
   const tensor = zeros(dtype, shape);
-  const draw = drawer(initializer, new Rng(stream), isFloat(dtype));
+  const draw = drawer(scaled(initializer, shape), new Rng(stream), isFloat(dtype));
   const { length } = tensor.data;
   for (let start = 0; start < length; start += 32768) {
     const end = Math.min(length, start + 32768);
@@ -108,7 +110,7 @@ export async function sample<D extends DType>(
   return tensor;
 }
 
-function drawer(initializer: Initializer, rng: Rng, float: boolean): () => number {
+function drawer(initializer: Exclude<Initializer, VarianceScaling>, rng: Rng, float: boolean): () => number {
   switch (initializer.kind) {
     case "constant":
       return () => initializer.value;
@@ -130,8 +132,12 @@ function drawer(initializer: Initializer, rng: Rng, float: boolean): () => numbe
   }
 }
 
-/** E_DTYPE where an initializer cannot fill a variable of `dtype`: integers take integer constants and integer uniforms only. */
-export function checkInitializer(where: string, initializer: Initializer, dtype: DType): void {
+/**
+ * E_DTYPE where an initializer cannot fill a variable of `dtype`: integers take integer constants and integer uniforms only.
+ * E_ARGUMENT where it needs fans that `shape` does not have.
+ */
+export function checkInitializer(where: string, initializer: Initializer, dtype: DType, shape: Shape): void {
+  if (initializer.kind === "varianceScaling") fansOf(where, shape, initializer.dataFormat);
   if (isFloat(dtype)) return;
   const fits =
     initializer.kind === "constant"

@@ -1,8 +1,8 @@
 import { checkOptions, FlowError } from "../core/errors.js";
-import { sizeOf } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { namespace, textOf } from "../graph/trace.js";
-import { type Initializer, randomUniformInitializer, zerosInitializer } from "../initializers/initializer.js";
+import { type Initializer, zerosInitializer } from "../initializers/initializer.js";
+import { glorotUniformInitializer } from "../initializers/variance-scaling.js";
 import { conv2d as convolution, requireImages } from "../ops/conv.js";
 import { biasAdd } from "../ops/linalg.js";
 import { channelsLast, type Padding, perAxis } from "../ops/window.js";
@@ -23,7 +23,7 @@ export interface Conv2dOptions {
   readonly activation?: Activation | null;
   /** Default true. */
   readonly useBias?: boolean;
-  /** Default Xavier uniform. */
+  /** Default `glorotUniformInitializer({ dataFormat })`. */
   readonly kernelInitializer?: Initializer;
   /** Default zeros. */
   readonly biasInitializer?: Initializer;
@@ -99,7 +99,7 @@ export function conv2d(
     throw new FlowError("E_ARGUMENT", `${where}: groups is ${groups}, expected 1 with dataFormat NHWC`);
   const kernel = perAxis(where, "kernelSize", kernelSize, 2);
   const shape = last ? [filters, ...kernel, channels] : [filters, channels / groups, ...kernel];
-  const { kernelInitializer = xavierUniform(shape, kernel) } = options;
+  const { kernelInitializer = glorotUniformInitializer({ dataFormat }) } = options;
   const common = { dtype: inputs.dtype, trainable };
   const inside = <T>(fn: () => T): T => namespace(name, fn);
   const own = (given: string | undefined, part: string, variable: Parameters<typeof layerVariable>[1]): Blob =>
@@ -130,10 +130,4 @@ export function conv2d(
   function addBias(b: Blob): Blob {
     return inside(() => biasAdd(output, b, { dataFormat, name: "bias_add" }));
   }
-}
-
-/** U(-L, L), L = sqrt(6 / (fanIn + fanOut)). */
-function xavierUniform([filters, ...rest]: readonly number[], kernel: readonly number[]): Initializer {
-  const limit = Math.sqrt(6 / (sizeOf(rest) + filters! * sizeOf(kernel)));
-  return randomUniformInitializer(-limit, limit);
 }

@@ -25,7 +25,7 @@ import {
   where,
 } from "./elementwise.js";
 import { scalarLike } from "./sources.js";
-import { atan, floor, log } from "./unary.js";
+import { atan, floor, log, reciprocal, reciprocalNoNan } from "./unary.js";
 
 /** The sum of blobs of one shape; a single one is returned as it is.  @flow math.add_n */
 export function addN(inputs: readonly Blob[], { name }: Named = {}): Blob {
@@ -105,20 +105,20 @@ export const atan2Op = decomposable("atan2", {
   },
 });
 
-/** `x / y`, and 0 where x is 0, broadcast.  @flow math.xdivy */
+/** `x / y`, and 0 where x is 0, broadcast; where both are 0, so is the slope.  @flow math.xdivy */
 export function xdivy(x: Operand, y: Operand, { name }: Named = {}): Blob {
   return emit(xdivyOp, operands("xdivy", x, y), {}, name);
 }
 export const xdivyOp = decomposable("xdivy", {
   infer: ([x, y]): BlobType => broadcastType("xdivy", x!, y!),
   grad: ({ inputs: [x, y], dy }) => [
-    multiply(dy, xdivy(cast(notEqual(x!, 0), dy.dtype), y!)),
+    multiply(dy, where(holds(equalOp, x!, 0), reciprocalNoNan(y!), reciprocal(y!))),
     multiply(dy, xdivy(negative(x!), multiply(y!, y!))),
   ],
   decompose: ([x, y]) => [where(holds(equalOp, x!, 0), 0, divide(x!, y!))],
 });
 
-/** `x log(y)`, and 0 where x is 0, broadcast.  @flow math.xlogy */
+/** `x log(y)`, and 0 where x is 0, broadcast; where x is 0 and y is not above 0, the slope is 0.  @flow math.xlogy */
 export function xlogy(x: Operand, y: Operand, { name }: Named = {}): Blob {
   return emit(xlogyOp, operands("xlogy", x, y), {}, name);
 }
@@ -128,7 +128,7 @@ export const xlogyOp = decomposable("xlogy", {
     return broadcastType("xlogy", x!, y!);
   },
   grad: ({ inputs: [x, y], dy }) => [
-    multiply(dy, xlogy(cast(notEqual(x!, 0), dy.dtype), y!)),
+    multiply(dy, log(where(holds(equalOp, x!, 0), where(holds(greaterOp, y!, 0), y!, 1), y!))),
     multiply(dy, xdivy(x!, y!)),
   ],
   decompose: ([x, y]) => [where(holds(equalOp, x!, 0), 0, multiply(x!, log(y!)))],

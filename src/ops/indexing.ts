@@ -40,15 +40,17 @@ export const argmaxOp = op("argmax", {
 });
 
 export interface TopKOptions extends Named {
+  /** Default 1; cut to the size of the axis. */
+  readonly k?: number;
   /** Accepted as documented: the indices are always in the order of their values. */
   readonly sorted?: boolean;
 }
 
 /**
- * Indices, int32, of the `k` largest elements along the last axis, largest first, of equals the lower index first. k is cut
- * to the size of the axis.  @flow math.top_k
+ * Indices, int32, of the `k` largest elements along the last axis, largest first, of equals the lower index first.
+ * @flow math.top_k
  */
-export function topK(input: Blob, k = 1, { name }: TopKOptions = {}): Blob {
+export function topK(input: Blob, { k = 1, name }: TopKOptions = {}): Blob {
   if (!Number.isInteger(k) || k < 1) throw new FlowError("E_ARGUMENT", `topK: k is ${k}, expected a positive integer`);
   return emit(topKOp, [input], { k: Math.min(k, input.shape.at(-1)!) }, name);
 }
@@ -141,12 +143,17 @@ export function maskedFill(x: Blob, mask: Blob, value: number, options?: Named):
   return where(mask, value, x, options);
 }
 
+export interface TrilOptions extends Named {
+  /** Default 0; above 0 more is kept. */
+  readonly diagonal?: number;
+}
+
 /** The lower triangle of the last two axes: 0 where column > row + `diagonal`.  @flow math.tril @flow nn.tril */
-export function tril(x: Blob, diagonal = 0, options?: Named): Blob {
+export function tril(x: Blob, { diagonal = 0, name }: TrilOptions = {}): Blob {
   if (x.shape.length < 2) throw new FlowError("E_SHAPE", `tril: got ${textOf(x)}, expected a rank of at least 2`);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const kept = holds(lessEqualOp, iota([1, columns], 1, "int32"), add(iota([rows, 1], 0, "int32"), diagonal));
-  return where(kept, x, scalarLike(0, x), options);
+  return where(kept, x, scalarLike(0, x), name === undefined ? {} : { name });
 }
 
 // --- sums by index -------------------------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ export function getVariable(name: string, options: VariableOptions = {}): Blob {
     throw new FlowError("E_ARGUMENT", `${where}: randomSeed is ${randomSeed}, expected an integer`);
   checkName(full);
   checkFileName(fileName);
-  checkInitializer(where, initializer, dtype ?? "float32");
+  checkInitializer(where, initializer, dtype ?? "float32", shape);
   return variables.create(
     {
       name: full,

@@ -34,7 +34,7 @@ export const rows: readonly Row[] = [
   {
     op: "topK",
     inputs: [{ shape: [3, 5] }],
-    call: (a) => math.topK(a, 2),
+    call: (a) => math.topK(a, { k: 2 }),
     print: "%1:int32[3,2] = topK %0 {k=2}",
     differentiable: false,
     exact: [
@@ -137,7 +137,7 @@ export const rows: readonly Row[] = [
   {
     op: "tril",
     inputs: [{ shape: [2, 3, 3] }],
-    call: (a) => math.tril(a, 1),
+    call: (a) => math.tril(a, { diagonal: 1 }),
     print: `%1:int32[1,3] = iota {shape=[1,3], axis=1, dtype="int32"}
 %2:int32[3,1] = iota {shape=[3,1], axis=0, dtype="int32"}
 %3:int32[1] = constant {value=1, dtype="int32", shape=[1]}

@@ -32,8 +32,8 @@ export interface Row {
   readonly op: string;
   readonly inputs: readonly Input[];
   readonly call: (...inputs: Blob[]) => Blob;
-  /** What `String(graph)` says of the call. */
-  readonly print: string;
+  /** What `String(graph)` says of the call; left out for long formulas of other ops. */
+  readonly print?: string;
   readonly exact?: readonly Exact[];
   /** False where the op has no gradient by definition. */
   readonly differentiable?: boolean;

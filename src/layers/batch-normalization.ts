@@ -1,0 +1,134 @@
+import { checkOptions } from "../core/errors.js";
+import type { Blob } from "../graph/blob.js";
+import { currentBuilder, namespace } from "../graph/trace.js";
+import { type Initializer, onesInitializer, zerosInitializer } from "../initializers/initializer.js";
+import { relu } from "../ops/activation.js";
+import { normalizeAxis, requireFloat } from "../ops/define.js";
+import { add, multiply } from "../ops/elementwise.js";
+import { moments, batchNormalization as normalize } from "../ops/norm.js";
+import type { Regularizer } from "../variables/regularizers.js";
+import { layerVariable } from "./variable.js";
+
+export interface BatchNormalizationOptions {
+  /** The channel axis; default -1, so pass 1 for NCHW. */
+  readonly axis?: number;
+  /** Share of the old moving statistics at each step; default 0.99. */
+  readonly momentum?: number;
+  /** Added to the variance; default 0.001. */
+  readonly epsilon?: number;
+  /** Add `<name>-beta`; default true. */
+  readonly center?: boolean;
+  /** Multiply by `<name>-gamma`; default true. */
+  readonly scale?: boolean;
+  /** Default zeros. */
+  readonly betaInitializer?: Initializer;
+  /** Default ones. */
+  readonly gammaInitializer?: Initializer;
+  readonly betaRegularizer?: Regularizer;
+  readonly gammaRegularizer?: Regularizer;
+  /** Default zeros. */
+  readonly movingMeanInitializer?: Initializer;
+  /** Default ones. */
+  readonly movingVarianceInitializer?: Initializer;
+  /** False also turns training off; default true. */
+  readonly trainable?: boolean;
+  /** Normalize by the batch and follow it; default true, but false in predict jobs. */
+  readonly training?: boolean;
+  /** Default "BatchNorm"; two layers of one name in a job are an error. */
+  readonly name?: string;
+}
+
+const known = [
+  "axis",
+  "momentum",
+  "epsilon",
+  "center",
+  "scale",
+  "betaInitializer",
+  "gammaInitializer",
+  "betaRegularizer",
+  "gammaRegularizer",
+  "movingMeanInitializer",
+  "movingVarianceInitializer",
+  "trainable",
+  "training",
+  "name",
+] as const;
+
+/**
+ * `gamma (x - mean) / sqrt(variance + epsilon) + beta` along `axis`: variables `<name>-beta`, `<name>-gamma`,
+ * `<name>-moving_mean`, `<name>-moving_variance`, each of shape [channels]. In training, mean and population variance are the
+ * batch's, gradients flow through them, and each step moves the moving ones: `moving = momentum moving + (1 - momentum)
+ * batch`. Otherwise the moving ones normalize.
+ * @flow layers.batch_normalization
+ */
+export function batchNormalization(inputs: Blob, options: BatchNormalizationOptions = {}): Blob {
+  const where = "layers.batchNormalization";
+  checkOptions(where, options, known);
+  const {
+    axis = -1,
+    momentum = 0.99,
+    epsilon = 0.001,
+    center = true,
+    scale = true,
+    betaInitializer = zerosInitializer(),
+    gammaInitializer = onesInitializer(),
+    betaRegularizer,
+    gammaRegularizer,
+    movingMeanInitializer = zerosInitializer(),
+    movingVarianceInitializer = onesInitializer(),
+    trainable = true,
+    training = true,
+    name = "BatchNorm",
+  } = options;
+  requireFloat(`${where} '${name}'`, inputs);
+  const at = normalizeAxis(`${where} '${name}'`, inputs.shape.length, axis);
+  const builder = currentBuilder(where);
+  const variable = (
+    part: string,
+    initializer: Initializer,
+    learned: { readonly trainable: boolean; readonly regularizer?: Regularizer | undefined },
+  ): Blob =>
+    layerVariable(part, {
+      shape: [inputs.shape[at]!],
+      dtype: inputs.dtype,
+      initializer,
+      regularizer: undefined,
+      ...learned,
+    });
+
+  return namespace(name, () => {
+    const beta = center
+      ? { offset: variable("beta", betaInitializer, { trainable, regularizer: betaRegularizer }) }
+      : {};
+    const gamma = scale
+      ? { scale: variable("gamma", gammaInitializer, { trainable, regularizer: gammaRegularizer }) }
+      : {};
+    const movingMean = variable("moving_mean", movingMeanInitializer, { trainable: false });
+    const movingVariance = variable("moving_variance", movingVarianceInitializer, { trainable: false });
+    const shared = { ...beta, ...gamma, varianceEpsilon: epsilon, axis: at };
+    if (!(training && trainable && builder.training)) return normalize(inputs, movingMean, movingVariance, shared);
+    const axes = inputs.shape.flatMap((_, i) => (i === at ? [] : [i]));
+    const [mean, variance] = moments(inputs, axes);
+    for (const [moving, batch] of [
+      [movingMean, mean],
+      [movingVariance, variance],
+    ] as const)
+      builder.update(moving.opName, add(multiply(moving, momentum), multiply(batch, 1 - momentum)));
+    return normalize(inputs, mean, variance, shared);
+  });
+}
+
+/** `relu(batchNormalization(inputs))`.  @flow layers.batch_normalization_relu */
+export function batchNormalizationRelu(inputs: Blob, options: BatchNormalizationOptions = {}): Blob {
+  return relu(batchNormalization(inputs, options));
+}
+
+/** `relu(batchNormalization(inputs) + addend)`; without `addend`, as `batchNormalizationRelu`.  @flow layers.batch_normalization_add_relu */
+export function batchNormalizationAddRelu(
+  inputs: Blob,
+  { addend, ...options }: BatchNormalizationOptions & { readonly addend?: Blob } = {},
+): Blob {
+  const normal = batchNormalization(inputs, options);
+  return relu(addend === undefined ? normal : add(normal, addend));
+}
