@@ -1,17 +1,24 @@
 // The last chapter of story.ts, a process of its own: loads saved models and prints their test accuracy.
-// `npx tsx examples/story_evaluate.ts DIR EXTENDED_DIR`
+// `npx tsx examples/story_evaluate.ts mlp=DIR extended=DIR lenet=DIR`
 import * as flow from "onestep";
 import { tp } from "onestep";
+import { lenet } from "./support/lenet.js";
 import { mlp } from "./support/mlp.js";
 
 const BATCH_SIZE = 100;
 const [, [testImages, testLabels]] = await flow.data.loadMnist(BATCH_SIZE, BATCH_SIZE);
 
-async function accuracy(path: string, extended: boolean): Promise<number> {
+const models: Readonly<Record<string, (images: flow.Blob) => flow.Blob>> = {
+  mlp: (images) => mlp(images),
+  extended: (images) => mlp(images, { extended: true }),
+  lenet: (images) => lenet(images),
+};
+
+async function accuracy(model: string, path: string): Promise<number> {
   const evalJob = flow.globalFunction(
     { type: "predict", name: "eval_job", returns: tp.Numpy },
     [tp.Numpy.Placeholder([BATCH_SIZE, 1, 28, 28], { dtype: flow.float })],
-    (images) => mlp(images, { extended }),
+    models[model]!,
   );
   await new flow.train.CheckPoint().load(path);
   let right = 0;
@@ -23,9 +30,6 @@ async function accuracy(path: string, extended: boolean): Promise<number> {
   return right / (testImages.length * BATCH_SIZE);
 }
 
-for (const [path, extended] of [
-  [process.argv[2]!, false],
-  [process.argv[3]!, true],
-] as const) {
-  console.log(`${path}: test accuracy ${(100 * (await accuracy(path, extended))).toFixed(2)} %`);
+for (const [model, path] of process.argv.slice(2).map((argument) => argument.split("=") as [string, string])) {
+  console.log(`${path}: test accuracy ${(100 * (await accuracy(model, path))).toFixed(2)} %`);
 }

@@ -74,17 +74,31 @@ try {
     cwd: scratch,
     expect: (out) => (lines(out).at(-1) === "model saved" ? undefined : "no 'model saved'"),
   });
-  step("example lenet_eval", tsx(example("lenet_eval")), {
+  for (const program of ["lenet_eval", "synchronize_batch_job"])
+    step(`example ${program}`, tsx(example(program)), {
+      cwd: scratch,
+      expect: (out) => {
+        const accuracy = Number(out.match(/accuracy: ([\d.]+)%/)?.[1]);
+        return accuracy >= 96.5 ? undefined : `accuracy ${accuracy} %, expected at least 96.5`;
+      },
+    });
+  step("example lenet_test", tsx(example("lenet_test")), {
     cwd: scratch,
+    expect: (out) => (lines(out).at(-1) === "prediction: 9" ? undefined : `'${out}', expected 'prediction: 9'`),
+  });
+  step("example synchronize_single_job", tsx(example("synchronize_single_job"), "1"), {
+    cwd: mkdtempSync(join(scratch, "single-")),
     expect: (out) => {
-      const accuracy = Number(out.match(/accuracy: ([\d.]+)%/)?.[1]);
-      return accuracy >= 96.5 ? undefined : `accuracy ${accuracy} %, expected at least 96.5`;
+      const losses = lines(out).slice(0, -1).map(Number);
+      return losses.length === 30 && losses.at(-1) < 0.5 && lines(out).at(-1) === "model saved"
+        ? undefined
+        : `${losses.length} losses, the last ${losses.at(-1)}`;
     },
   });
   step("npm start", ["npm", ["start", "--silent"]], {
     expect: (out) => {
       const accuracies = [...out.matchAll(/test accuracy ([\d.]+) %/g)].map((match) => Number(match[1]));
-      return accuracies.length === 2 && accuracies[0] > 92.5 && accuracies[1] > 92.5
+      return accuracies.length === 3 && accuracies[0] > 92.5 && accuracies[1] > 92.5 && accuracies[2] > 96.5
         ? undefined
         : `accuracies ${accuracies}`;
     },
