@@ -1,24 +1,51 @@
-/** A training case every peer builds alike: dense layers with relu between, softmax cross entropy, plain SGD. */
+/** A layer every peer builds alike. Convolutions keep the size (padding SAME) and end in relu; pools halve it. */
+export type Layer =
+  | { readonly kind: "conv"; readonly filters: number; readonly kernel: number }
+  | { readonly kind: "pool" }
+  | { readonly kind: "dense"; readonly units: number; readonly relu: boolean };
+
+/** A case: training by plain SGD on softmax cross entropy, or inference alone. */
 export interface Case {
   readonly name: string;
   readonly title: string;
-  /** Widths from input to output. */
-  readonly widths: readonly number[];
+  readonly mode: "train" | "predict";
+  /** Shape of an input, without the batch: [features] or [channels, height, width]. */
+  readonly input: readonly number[];
+  readonly layers: readonly Layer[];
   readonly batch: number;
   readonly learningRate: number;
   /** Scale of each variable's initial values, weight and bias in turn. */
   readonly scales: readonly number[];
-  /** Scale of the inputs. */
   readonly positiveInputs: boolean;
   /** Steps of a round. */
   readonly steps: number;
 }
 
+const lenet: Pick<Case, "input" | "layers" | "learningRate" | "scales" | "positiveInputs"> = {
+  input: [1, 28, 28],
+  layers: [
+    { kind: "conv", filters: 32, kernel: 5 },
+    { kind: "pool" },
+    { kind: "conv", filters: 64, kernel: 5 },
+    { kind: "pool" },
+    { kind: "dense", units: 512, relu: true },
+    { kind: "dense", units: 10, relu: false },
+  ],
+  learningRate: 0.05,
+  scales: [0.1, 0.01, 0.05, 0.01, 0.02, 0.01, 0.1, 0.01],
+  positiveInputs: true,
+};
+
 export const cases: readonly Case[] = [
   {
     name: "mlp",
     title: "MLP 784-512-10, batch 100, SGD",
-    widths: [784, 512, 10],
+    mode: "train",
+    input: [784],
+    layers: [
+      { kind: "dense", units: 512, relu: true },
+      { kind: "dense", units: 10, relu: false },
+    ],
     batch: 100,
     learningRate: 0.1,
     scales: [0.05, 0.01, 0.1, 0.01],
@@ -28,13 +55,28 @@ export const cases: readonly Case[] = [
   {
     name: "tiny",
     title: "tiny MLP 4-8-2, batch 8, SGD",
-    widths: [4, 8, 2],
+    mode: "train",
+    input: [4],
+    layers: [
+      { kind: "dense", units: 8, relu: true },
+      { kind: "dense", units: 2, relu: false },
+    ],
     batch: 8,
     learningRate: 0.1,
     scales: [0.5, 0.1, 0.5, 0.1],
     positiveInputs: false,
     steps: 500,
   },
+  {
+    ...lenet,
+    name: "lenet",
+    title: "LeNet (without dropout, whose draws differ), batch 100, SGD",
+    mode: "train",
+    batch: 100,
+    steps: 15,
+  },
+  { ...lenet, name: "lenet-infer-100", title: "LeNet, inference, batch 100", mode: "predict", batch: 100, steps: 40 },
+  { ...lenet, name: "lenet-infer-1", title: "LeNet, inference, batch 1", mode: "predict", batch: 1, steps: 400 },
 ];
 
 /** Values that every language repeats to the bit: an integer hash of (tensor, element), scaled to [-scale, scale]. */
@@ -48,33 +90,68 @@ export function formula(tensor: number, length: number, scale: number): Float32A
   });
 }
 
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, d) => product * d, 1);
+
+/** The shape after each layer, without the batch. */
+function shapesOf({ input, layers }: Case): readonly (readonly number[])[] {
+  const shapes: (readonly number[])[] = [];
+  for (const layer of layers) {
+    const [channels, height, width] = (shapes.at(-1) ?? input) as [number, number, number];
+    if (layer.kind === "conv") shapes.push([layer.filters, height, width]);
+    else if (layer.kind === "pool") shapes.push([channels, Math.ceil(height / 2), Math.ceil(width / 2)]);
+    else shapes.push([layer.units]);
+  }
+  return shapes;
+}
+
 /** The fixed batch of a case. */
-export function batchOf({ widths, batch, positiveInputs }: Case): {
+export function batchOf({ input, layers, batch, positiveInputs }: Case): {
   readonly images: Float32Array<ArrayBuffer>;
   readonly labels: Int32Array<ArrayBuffer>;
 } {
-  const images = formula(10, batch * widths[0]!, 1);
+  const images = formula(10, batch * sizeOf(input), 1);
+  const last = layers.at(-1);
+  const classes = last?.kind === "dense" ? last.units : 1;
   return {
     images: positiveInputs ? images.map(Math.abs) : images,
-    labels: Int32Array.from({ length: batch }, (_, i) => i % widths.at(-1)!),
+    labels: Int32Array.from({ length: batch }, (_, i) => i % classes),
   };
 }
 
-/** The variables' first values: weight [out, in] and bias of each layer in turn. */
-export function weightsOf({
-  widths,
-  scales,
-}: Case): readonly { readonly shape: readonly number[]; readonly data: Float32Array<ArrayBuffer> }[] {
-  return widths.slice(1).flatMap((out, layer) => {
-    const width = widths[layer]!;
-    return [
-      { shape: [out, width], data: formula(2 * layer, out * width, scales[2 * layer]!) },
-      { shape: [out], data: formula(2 * layer + 1, out, scales[2 * layer + 1]!) },
-    ];
+/** A variable's shape and first values: weight [out, in] or [out, in, h, w], and bias, of each layer in turn. */
+export interface Weights {
+  readonly layer: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array<ArrayBuffer>;
+}
+
+export function weightsOf(benchCase: Case): readonly Weights[] {
+  const shapes = shapesOf(benchCase);
+  let tensor = 0;
+  const next = (layer: string, shape: readonly number[]): Weights => {
+    const scale = benchCase.scales[tensor]!;
+    return { layer, shape, data: formula(tensor++, sizeOf(shape), scale) };
+  };
+  return benchCase.layers.flatMap((layer, i) => {
+    const before = shapes[i - 1] ?? benchCase.input;
+    if (layer.kind === "pool") return [];
+    const name = `${layer.kind}${i + 1}`;
+    const [out, shape] =
+      layer.kind === "conv"
+        ? [layer.filters, [layer.filters, before[0]!, layer.kernel, layer.kernel]]
+        : [layer.units, [layer.units, sizeOf(before)]];
+    return [next(name, shape), next(name, [out])];
   });
 }
 
-/** Floating-point operations of a step's matrix products; the first layer needs no input gradient. */
-export function flopsOf({ widths, batch }: Case): number {
-  return widths.slice(1).reduce((sum, out, layer) => sum + 2 * batch * widths[layer]! * out * (layer === 0 ? 2 : 3), 0);
+/** Floating-point operations of a step's products: forward, and in training the two gradients of each layer (the first needs no input gradient). */
+export function flopsOf(benchCase: Case): number {
+  const shapes = shapesOf(benchCase);
+  return benchCase.layers.reduce((sum, layer, i) => {
+    if (layer.kind === "pool") return sum;
+    const before = shapes[i - 1] ?? benchCase.input;
+    const products =
+      layer.kind === "conv" ? sizeOf(shapes[i]!) * before[0]! * layer.kernel ** 2 : sizeOf(before) * layer.units;
+    return sum + 2 * benchCase.batch * products * (benchCase.mode === "predict" ? 1 : i === 0 ? 2 : 3);
+  }, 0);
 }

@@ -1,21 +1,34 @@
 // npm run bench -- [--rounds 7] [--threads 2] [--python python3] [--out bench/results]
 // Each case in interleaved rounds against every peer that is there; results are checked equal first.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { arch, cpus, platform } from "node:os";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { arch, cpus, platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { type Case, cases, flopsOf } from "./cases.js";
+import { profile } from "./profile.js";
 
 const options = new Command("bench")
   .option("--rounds <n>", "rounds per case", "7")
   .option("--threads <n>", "threads of every peer", String(Math.min(2, cpus().length)))
   .option("--python <path>", "a Python that has PyTorch")
+  .option("--cases <names>", "comma-separated; all where left out")
+  .option("--no-tfjs", "without TensorFlow.js")
+  .option("--profile", "prints where a step of each case spends its time, by kind of op, and measures nothing")
   .option("--out <folder>", "where results go", "bench/results")
   .parse()
-  .opts<{ rounds: string; threads: string; python?: string; out: string }>();
+  .opts<{
+    rounds: string;
+    threads: string;
+    python?: string;
+    cases?: string;
+    tfjs: boolean;
+    profile?: boolean;
+    out: string;
+  }>();
+const chosen = cases.filter(({ name }) => options.cases?.split(",").includes(name) ?? true);
 const rounds = Number(options.rounds);
 const threads = Number(options.threads);
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -38,11 +51,13 @@ class Peer {
   constructor(
     readonly name: string,
     command: readonly string[],
+    options: { readonly cwd?: string; readonly env?: Record<string, string>; readonly stderr?: "ignore" } = {},
   ) {
     const pinned = { OMP_NUM_THREADS: String(threads), MKL_NUM_THREADS: String(threads) };
     this.#process = spawn(command[0]!, command.slice(1), {
-      stdio: ["pipe", "pipe", "inherit"],
-      env: { ...process.env, ...pinned },
+      stdio: ["pipe", "pipe", options.stderr ?? "inherit"],
+      env: { ...process.env, ...pinned, ...options.env },
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
     createInterface({ input: this.#process.stdout! }).on("line", (line) => {
       if (line.startsWith("{")) this.#answers.shift()?.(JSON.parse(line) as Answer);
@@ -62,15 +77,20 @@ class Peer {
   }
 }
 
-spawnSync("npm", ["install", "--prefix", here("tfjs"), "--no-audit", "--no-fund"], {
-  stdio: ["ignore", "ignore", "inherit"],
-});
-const tsx = [process.execPath, "--import", "tsx"];
+if (options.tfjs && !options.profile)
+  spawnSync("npm", ["install", "--prefix", here("tfjs"), "--no-audit", "--no-fund"], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+const tsx = [process.execPath, "--import", import.meta.resolve("tsx")];
 const commands: Record<string, readonly string[]> = {
   onestep: [...tsx, here("peers/onestep.ts")],
-  "tfjs wasm": [...tsx, here("peers/tfjs.ts"), "wasm"],
-  "tfjs cpu": [...tsx, here("peers/tfjs.ts"), "cpu"],
-  ...(options.python === undefined ? {} : { "PyTorch eager": [options.python, here("peers/torch_mlp.py")] }),
+  ...(options.tfjs
+    ? {
+        "tfjs wasm": [...tsx, here("peers/tfjs.ts"), "wasm"],
+        "tfjs cpu": [...tsx, here("peers/tfjs.ts"), "cpu"],
+      }
+    : {}),
+  ...(options.python === undefined ? {} : { "PyTorch eager": [options.python, here("peers/torch_eager.py")] }),
 };
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -91,30 +111,42 @@ interface Result {
   readonly rssMb: number | undefined;
 }
 
+const isTfjs = ({ name }: Peer): boolean => name.startsWith("tfjs");
+
 async function measure(benchCase: Case): Promise<readonly Result[]> {
-  const peers: { peer: Peer; version: string; ms: number[]; rss: number | undefined }[] = [];
+  const peers: { peer: Peer; slow: boolean; version: string; ms: number[]; rss: number | undefined }[] = [];
   const firstLosses = new Map<string, readonly number[]>();
   for (const [name, command] of Object.entries(commands)) {
     const peer = new Peer(name, command);
-    const opened = await peer.ask({ cmd: "open", case: benchCase.name, threads, weights: "formula" });
-    const first = opened.error === undefined ? await peer.ask({ cmd: "steps", n: 5 }) : opened;
+    const opened = await peer.ask({ cmd: "open", case: benchCase, threads });
+    const first = opened.error === undefined ? await peer.ask({ cmd: "steps", n: 2 }) : opened;
     if (first.error !== undefined) {
       console.error(`${benchCase.name}: ${name} left out: ${first.error}`);
       peer.close();
       continue;
     }
     firstLosses.set(name, first.losses!);
-    peers.push({ peer, version: String(opened.version ?? opened.torch), ms: [], rss: undefined });
+    // One that takes seconds a step is not asked again: its first steps stand for it.
+    const slow = Math.min(...first.ms!) > 2000;
+    peers.push({
+      peer,
+      slow,
+      version: String(opened.version ?? opened.torch),
+      ms: slow ? [...first.ms!] : [],
+      rss: undefined,
+    });
   }
   const ours = firstLosses.get("onestep")!;
   for (const [name, losses] of firstLosses) {
     const worst = Math.max(...losses.map((loss, i) => Math.abs(loss - ours[i]!) / Math.abs(ours[i]!)));
     if (!(worst < 1e-4)) throw new Error(`${benchCase.name}: ${name}'s losses ${losses} differ from ours ${ours}`);
   }
-  for (const { peer } of peers) await peer.ask({ cmd: "steps", n: Math.min(benchCase.steps, 50) });
+  for (const { peer, slow } of peers)
+    if (!slow) await peer.ask({ cmd: "steps", n: Math.ceil(Math.min(benchCase.steps, 50) / (isTfjs(peer) ? 10 : 1)) });
   for (let round = 0; round < rounds; round++) {
     for (const entry of peers) {
-      const n = entry.peer.name.startsWith("tfjs") ? Math.ceil(benchCase.steps / 20) : benchCase.steps;
+      if (entry.slow) continue;
+      const n = isTfjs(entry.peer) ? Math.ceil(benchCase.steps / 20) : benchCase.steps;
       const { ms, rss } = await entry.peer.ask({ cmd: "steps", n });
       entry.ms.push(...ms!);
       entry.rss = rss;
@@ -136,6 +168,30 @@ async function measure(benchCase: Case): Promise<readonly Result[]> {
   return results;
 }
 
+if (options.profile) {
+  for (const benchCase of chosen) {
+    const model = await modelOf(benchCase);
+    const kinds = await profile(model, threads);
+    const total = kinds.reduce((sum, { ms }) => sum + ms, 0);
+    console.log(`\n${benchCase.title}: ${total.toFixed(2)} ms in kernels`);
+    for (const { op, ms, calls, largest } of kinds)
+      console.log(`${op.padEnd(20)} ${ms.toFixed(2).padStart(7)} ms ${String(calls).padStart(4)} calls  ${largest}`);
+  }
+  process.exit(0);
+}
+
+/** The ONNX model of a case's job, as ONESTEP_DEBUG=3 writes it. */
+async function modelOf(benchCase: Case): Promise<Uint8Array> {
+  const folder = mkdtempSync(join(tmpdir(), "onestep-bench-"));
+  const peer = new Peer("onestep", commands.onestep!, { cwd: folder, stderr: "ignore", env: { ONESTEP_DEBUG: "3" } });
+  await peer.ask({ cmd: "open", case: benchCase, threads });
+  await peer.ask({ cmd: "steps", n: 1 });
+  peer.close();
+  const bytes = readFileSync(join(folder, "onestep-debug", `${benchCase.mode}_job.onnx`));
+  rmSync(folder, { recursive: true });
+  return bytes;
+}
+
 const gauge = new Peer("onestep", commands.onestep!);
 const { peak } = await gauge.ask({ cmd: "peak", threads });
 gauge.close();
@@ -144,10 +200,10 @@ const lines = [
   `# Benchmark ${new Date().toISOString().slice(0, 10)}`,
   "",
   `${cpus()[0]!.model.trim()}, ${platform()} ${arch()}, Node ${process.version}, ${threads} threads; measured GEMM peak ${peak!.toFixed(0)} GFLOP/s (float32, 1024³).`,
-  `${rounds} interleaved rounds; the losses of the first 5 steps agree within 1e-4. Ratio: the peer's median over onestep's; above 1 onestep is faster.`,
+  `${rounds} interleaved rounds; the losses of the first 2 steps agree within 1e-4. Ratio: the peer's median over onestep's; above 1 onestep is faster.`,
 ];
 const all: Result[] = [];
-for (const benchCase of cases) {
+for (const benchCase of chosen) {
   const results = await measure(benchCase);
   all.push(...results);
   const floor = flopsOf(benchCase) / peak! / 1e6;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as flow from "onestep";
 import { tp } from "onestep";
 import { batchOf, weightsOf } from "../cases.js";
-import { serve } from "./serve.js";
+import { serve, sumOfSquares } from "./serve.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -15,40 +15,55 @@ await serve({
   async open(benchCase, threads) {
     await flow.clearDefaultSession();
     flow.config.computeThreadPoolSize(threads);
-    const { widths, batch, learningRate } = benchCase;
-    const job = flow.globalFunction(
-      { type: "train", name: "train_job", returns: tp.Numpy },
-      [tp.Numpy.Placeholder([batch, widths[0]!]), tp.Numpy.Placeholder([batch], { dtype: flow.int32 })],
-      (images, labels) => {
-        const logits = widths.slice(1).reduce(
-          (x, out, layer) =>
-            flow.layers.dense(x, out, {
-              name: `dense${layer + 1}`,
-              ...(layer < widths.length - 2 ? { activation: flow.nn.relu } : {}),
-            }),
-          images,
-        );
-        const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(labels, logits);
-        new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [learningRate]), {
-          momentum: 0,
-        }).minimize(loss);
-        return loss;
-      },
-    );
+    const { input, layers, batch, learningRate, mode } = benchCase;
+    const logitsOf = (images: flow.Blob): flow.Blob =>
+      layers.reduce((x, layer, i) => {
+        const name = `${layer.kind}${i + 1}`;
+        if (layer.kind === "pool") return flow.nn.maxPool2d(x, 2, 2, "SAME");
+        if (layer.kind === "conv")
+          return flow.layers.conv2d(x, layer.filters, layer.kernel, {
+            padding: "SAME",
+            activation: flow.nn.relu,
+            name,
+          });
+        const flat = x.shape.length > 2 ? flow.reshape(x, [batch, -1]) : x;
+        return flow.layers.dense(flat, layer.units, { name, ...(layer.relu ? { activation: flow.nn.relu } : {}) });
+      }, images);
+    const x = tp.Numpy.Placeholder([batch, ...input]);
+    const { images, labels } = batchOf(benchCase);
+    let step: () => Promise<number>;
+    if (mode === "train") {
+      const job = flow.globalFunction(
+        { type: "train", name: "train_job", returns: tp.Numpy },
+        [x, tp.Numpy.Placeholder([batch], { dtype: flow.int32 })],
+        (blob, classes) => {
+          const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(classes, logitsOf(blob));
+          new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [learningRate]), {
+            momentum: 0,
+          }).minimize(loss);
+          return loss;
+        },
+      );
+      step = async () => (await job(images, labels)).mean();
+    } else {
+      const job = flow.globalFunction({ type: "predict", name: "predict_job", returns: tp.Numpy }, [x], logitsOf);
+      step = async () => sumOfSquares((await job(images)).data as Float32Array);
+    }
     // Given weights come in the documented way: as a directory in OneFlow's layout.
     const folder = mkdtempSync(join(tmpdir(), "onestep-bench-"));
-    const names = widths.slice(1).flatMap((_, layer) => [`dense${layer + 1}-weight`, `dense${layer + 1}-bias`]);
-    for (const [i, { data }] of weightsOf(benchCase).entries()) {
-      mkdirSync(join(folder, names[i]!));
-      writeFileSync(join(folder, names[i]!, "out"), data);
+    for (const [i, { layer, data }] of weightsOf(benchCase).entries()) {
+      const name = join(folder, `${layer}-${i % 2 === 0 ? "weight" : "bias"}`);
+      mkdirSync(name);
+      writeFileSync(join(name, "out"), data);
     }
-    mkdirSync(join(folder, "System-Train-TrainStep-train_job"));
-    writeFileSync(join(folder, "System-Train-TrainStep-train_job", "out"), new BigInt64Array(1));
+    if (mode === "train") {
+      mkdirSync(join(folder, "System-Train-TrainStep-train_job"));
+      writeFileSync(join(folder, "System-Train-TrainStep-train_job", "out"), new BigInt64Array(1));
+    }
     mkdirSync(join(folder, "snapshot_done"));
     await new flow.train.CheckPoint().load(folder);
     rmSync(folder, { recursive: true });
-    const { images, labels } = batchOf(benchCase);
-    return async () => (await job(images, labels)).mean();
+    return step;
   },
   async peak(threads) {
     await flow.clearDefaultSession();

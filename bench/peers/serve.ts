@@ -1,7 +1,11 @@
 import { createInterface } from "node:readline";
-import { type Case, cases } from "../cases.js";
+import type { Case } from "../cases.js";
 
-/** What a peer can do: one training step, which returns the mean loss before the update. */
+/** What inference returns in place of a loss. */
+export const sumOfSquares = (logits: ArrayLike<number>): number =>
+  Array.from(logits).reduce((sum, value) => sum + value * value, 0);
+
+/** What a peer can do: one training step, which returns the mean loss before the update, or one inference. */
 export interface Peer {
   readonly version: string;
   open(benchCase: Case, threads: number): Promise<() => Promise<number>>;
@@ -16,15 +20,15 @@ export async function serve(peer: Peer): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) {
     const {
       cmd,
-      case: name,
+      case: benchCase,
       threads,
       n,
-    } = JSON.parse(line) as { cmd: string; case: string; threads: number; n: number };
+    } = JSON.parse(line) as { cmd: string; case: Case; threads: number; n: number };
     if (cmd === "close") process.exit(0);
     try {
       if (cmd === "open") {
         const started = performance.now();
-        step = await peer.open(cases.find((c) => c.name === name)!, threads);
+        step = await peer.open(benchCase, threads);
         answer({ ok: true, version: peer.version, openMs: performance.now() - started });
       } else if (cmd === "peak") answer({ peak: await peer.peak?.(threads) });
       else if (cmd === "steps") {

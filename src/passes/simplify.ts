@@ -3,8 +3,9 @@ import type { Blob } from "../graph/blob.js";
 import { type Graph, type Node, rootsOf } from "../graph/graph.js";
 import { rewrite } from "../graph/rewrite.js";
 import { emit, type TraceContext } from "../graph/trace.js";
-import { cast, multiply, subtract } from "../ops/elementwise.js";
+import { cast, greaterOp, holds, multiply, subtract, where } from "../ops/elementwise.js";
 import { type MatmulAttrs, matmul } from "../ops/linalg.js";
+import { type MaxUnpoolAttrs, maxUnpoolOp } from "../ops/pool.js";
 import { constantOp, constantValue, isScalar } from "../ops/sources.js";
 import { broadcastTo, reshape, transpose } from "../ops/structure.js";
 import { cse } from "./cse.js";
@@ -79,8 +80,24 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
         : undefined,
     (node, [x]) => constantMoved(node, x!),
   ],
+  where: [(_, [condition, x, y]) => choiceBehindPool(condition!, x!, y!)],
   matmul: [(node, [a, b]) => transposeFolded(node, a!, b!)],
 };
+
+/**
+ * where(x > c, unpool(d, places), 0) -> unpool(where(pool(x) > c, d, 0), places): the cells that get a cotangent are those the
+ * pool took, so that relu's gradient touches the pooled cells only.
+ */
+function choiceBehindPool(condition: Blob, chosen: Blob, other: Blob): Blob | undefined {
+  if (condition.node.op !== "greater" || chosen.node.op !== "maxUnpool" || !is(other, 0)) return undefined;
+  const [x, bound] = condition.node.inputs as [Blob, Blob];
+  const [cotangent, places] = chosen.node.inputs as [Blob, Blob];
+  const pool = places.node;
+  if (pool.op !== "maxPool" || pool.inputs[0] !== x || constantValue(bound) === undefined || !isScalar(bound))
+    return undefined;
+  const kept = where(holds(greaterOp, pool.outputs[0]!, bound), cotangent, other);
+  return emit(maxUnpoolOp, [kept, places], chosen.node.attrs as MaxUnpoolAttrs);
+}
 
 /** A function of constants -> a constant. */
 function fold(compute: (...values: number[]) => number): Identity {

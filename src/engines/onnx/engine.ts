@@ -3,6 +3,7 @@ import { type Tensor, zeros } from "../../core/tensor.js";
 import type { BlobType } from "../../graph/blob.js";
 import { type Graph, inputsOf } from "../../graph/graph.js";
 import { assertCheck, type Engine, type EngineOptions, type EngineSession } from "../engine.js";
+import { blockSize } from "./block-size.js";
 import { encodeModel } from "./encode.js";
 import type { Emitter } from "./lower/context.js";
 import { lower } from "./lower/model.js";
@@ -47,7 +48,8 @@ class OnnxSession implements EngineSession {
     }
     for (const { name, graph: given, context } of jobs) {
       const graph = fuse(given, context);
-      const model = lower(name, graph);
+      const convolves = graph.nodes.some(({ op }) => ["conv", "convInputGrad", "onnx.convBias"].includes(op));
+      const model = lower(name, graph, convolves ? await blockSize(this.runtime) : undefined);
       const bytes = await encodeModel(model);
       this.options.onModel?.(name, "onnx", bytes);
       const { threads } = this.options;

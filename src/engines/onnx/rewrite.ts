@@ -3,10 +3,13 @@ import type { Blob, BlobType } from "../../graph/blob.js";
 import { type Graph, type Node, rootsOf } from "../../graph/graph.js";
 import { rewrite } from "../../graph/rewrite.js";
 import { emit, type TraceContext } from "../../graph/trace.js";
+import type { ConvAttrs } from "../../ops/conv.js";
 import { op } from "../../ops/define.js";
 import type { MatmulAttrs } from "../../ops/linalg.js";
 import { constantValue } from "../../ops/sources.js";
+import { reshape } from "../../ops/structure.js";
 import { dce } from "../../passes/dce.js";
+import { convolution } from "./lower/blocked.js";
 import { type Emitter, float, int } from "./lower/context.js";
 
 /** `alpha A B + C`, one pass over the result: what onnxruntime's Gemm computes. */
@@ -18,8 +21,17 @@ type GemmAttrs = MatmulAttrs & { readonly alpha: number; readonly shape: readonl
 export const gemm: Emitter<GemmAttrs> = (to, inputs, { transposeA, transposeB, alpha }) =>
   to.one("Gemm", inputs, { transA: int(transposeA), transB: int(transposeB), alpha: float(alpha) });
 
+/** `conv + bias`, one pass over the result: the third input of onnxruntime's Conv. */
+export const convBiasOp = op("onnx.convBias", {
+  infer: ([, , bias]: readonly Blob[], { shape }: ConvBiasAttrs): BlobType => ({ dtype: bias!.dtype, shape }),
+});
+type ConvBiasAttrs = ConvAttrs & { readonly shape: readonly number[] };
+
+export const convBias: Emitter<ConvBiasAttrs> = (to, inputs, attrs, [type], node) =>
+  convolution(to, inputs, attrs, { filters: node.inputs[1]!.shape, output: type!.shape });
+
 /**
- * Matrix products that take their neighbours in: `matmul + bias`, and the update `w - lr matmul`, which then touches the
+ * Matrix products and convolutions that take their neighbours in: `matmul + bias`, `conv + bias`, and the update `w - lr matmul`, which then touches the
  * weights once instead of four times (MLP 784-512-10: the update's multiply and subtract vanish).
  */
 export function fuse(graph: Graph, context: TraceContext): Graph {
@@ -29,7 +41,7 @@ export function fuse(graph: Graph, context: TraceContext): Graph {
   // Counted on the graph before: nodes are visited by their old inputs, replaced by the new ones.
   const single = (blob: Blob): boolean => counts.get(blob) === 1;
   const fused = rewrite(graph, context, (node, inputs) => {
-    const match = matchGemm(node, inputs, single);
+    const match = matchGemm(node, inputs, single) ?? matchConvBias(node, inputs, single);
     return match === undefined ? undefined : [match];
   }).graph;
   return dce(fused);
@@ -55,4 +67,16 @@ function gemmOf(product: Blob, c: Blob, old: Blob, sign: number, single: (blob: 
   if (!fits) return undefined;
   const [a, b] = matmul.node.inputs;
   return emit(gemmOp, [a!, b!, c], { ...(matmul.node.attrs as MatmulAttrs), alpha: sign * (scaled ?? 1), shape });
+}
+
+/** `conv + bias`, where the bias is one number a channel, the convolution is used only here and has a kernel. */
+function matchConvBias(node: Node, inputs: readonly Blob[], single: (blob: Blob) => boolean): Blob | undefined {
+  const [y, shaped] = inputs;
+  if (node.op !== "add" || y!.node.op !== "conv" || y!.dtype !== "float32" || !single(node.inputs[0]!))
+    return undefined;
+  const channels = y!.shape[1]!;
+  const spread = [channels, ...y!.shape.slice(2).map(() => 1)];
+  if (!sameShape(shaped!.shape, spread)) return undefined;
+  const attrs = { ...(y!.node.attrs as ConvAttrs), shape: y!.shape };
+  return emit(convBiasOp, [...y!.node.inputs, reshape(shaped!, [channels])], attrs);
 }

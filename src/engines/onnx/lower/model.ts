@@ -2,13 +2,13 @@ import { bug } from "../../../core/errors.js";
 import type { Blob } from "../../../graph/blob.js";
 import { type Graph, inputsOf, rootsOf } from "../../../graph/graph.js";
 import type { OnnxModel, Port } from "../encode.js";
-import { gemm } from "../rewrite.js";
+import { convBias, gemm } from "../rewrite.js";
 import { type Emitter, Lowering } from "./context.js";
 import { table } from "./table.js";
 
 /** The ONNX form of a job. Inputs: placeholders, then variables. Outputs: results, checks, next values of variables. */
-export function lower(name: string, graph: Graph): OnnxModel {
-  const to = new Lowering();
+export function lower(name: string, graph: Graph, block?: number): OnnxModel {
+  const to = new Lowering(block);
   const names = new Map<Blob, string>();
   const port = (blob: Blob, label: string): Port => ({ name: label, dtype: blob.dtype, shape: blob.shape });
   const inputs: Port[] = [];
@@ -19,7 +19,11 @@ export function lower(name: string, graph: Graph): OnnxModel {
       inputs.push(port(node.outputs[0]!, label));
     }
   }
-  const rows: Readonly<Record<string, Emitter<never> | undefined>> = { ...table, "onnx.gemm": gemm };
+  const rows: Readonly<Record<string, Emitter<never> | undefined>> = {
+    ...table,
+    "onnx.gemm": gemm,
+    "onnx.convBias": convBias,
+  };
   for (const node of graph.nodes) {
     if (node.op === "placeholder" || node.op === "variable") continue;
     const emitter = rows[node.op];

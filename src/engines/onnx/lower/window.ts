@@ -1,8 +1,10 @@
 import { allocate } from "../../../core/dtype.js";
 import { sizeOf } from "../../../core/shape.js";
+import type { Blob } from "../../../graph/blob.js";
 import type { Node } from "../../../graph/graph.js";
 import type { ConvAttrs, ConvInputGradAttrs } from "../../../ops/conv.js";
 import { type Window, windowOutputs } from "../../../ops/window.js";
+import { convolution } from "./blocked.js";
 import { type Emitters, int, ints, type Lowering, onlyWhere } from "./context.js";
 
 /** onnxruntime's convolution and average pooling kernels are for float32. */
@@ -20,17 +22,31 @@ const isApart = ({ kernel, strides, dilations }: Window): boolean =>
   kernel.every((k, i) => strides[i]! >= (k - 1) * dilations[i]! + 1);
 
 export const window = {
-  conv: onlyWhere(isFloat32, (to, inputs, attrs: ConvAttrs) =>
-    to.one("Conv", inputs, { ...windowAttributes(attrs), group: int(attrs.groups) }),
+  conv: onlyWhere(isFloat32, (to, inputs, attrs: ConvAttrs, [type], node) =>
+    convolution(to, inputs, attrs, { filters: node.inputs[1]!.shape, output: type!.shape }),
   ),
-  convInputGrad: onlyWhere(isFloat32, (to, inputs, attrs: ConvInputGradAttrs, _, node) => {
-    // The cells that a stride left out at the end come back as output padding.
+  convInputGrad: onlyWhere(isFloat32, (to, inputs, attrs: ConvInputGradAttrs, [type], node) => {
     const { kernel, strides, dilations, pads, sizes } = attrs;
-    const outputs = node.inputs[0]!.shape.slice(2);
+    const [dy, w] = node.inputs as readonly [Blob, Blob];
+    const outputs = dy.shape.slice(2);
     const n = sizes.length;
+    const reach = kernel.map((k, i) => (k - 1) * dilations[i]!);
+    const before = reach.map((r, i) => r - pads[i]!);
+    const after = sizes.map((size, i) => size - outputs[i]! + pads[i]!);
+    // Without strides it is a convolution with the filters turned round, whose kernel is the faster one.
+    if (attrs.groups === 1 && strides.every((s) => s === 1) && [...before, ...after].every((pad) => pad >= 0)) {
+      const turned = to.one("Transpose", [reversed(to, inputs[1]!, w.shape.length, n)], { perm: ints(swapped(n)) });
+      const [out, channels, ...taps] = w.shape;
+      return convolution(
+        to,
+        [inputs[0]!, turned],
+        { ...attrs, pads: [...before, ...after] },
+        { filters: [channels!, out!, ...taps], output: type!.shape },
+      );
+    }
+    // The cells that a stride left out at the end come back as output padding.
     const missing = sizes.map(
-      (size, i) =>
-        size + pads[i]! + pads[n + i]! - (outputs[i]! - 1) * strides[i]! - (kernel[i]! - 1) * dilations[i]! - 1,
+      (size, i) => size + pads[i]! + pads[n + i]! - (outputs[i]! - 1) * strides[i]! - reach[i]! - 1,
     );
     return to.one("ConvTranspose", inputs, {
       ...windowAttributes(attrs),
@@ -38,6 +54,40 @@ export const window = {
       group: int(attrs.groups),
     });
   }),
+  // A product per tap of the cotangent with the cells under that tap, the batch innermost so that the cells are copied in
+  // long runs. Taps of few channels share a product.
+  convFilterGrad: onlyWhere(
+    (node) => isFloat32(node) && node.attrs.groups === 1,
+    (to, [x, dy], { kernel, strides, dilations, pads }: ConvAttrs, [type], node) => {
+      const outputs = node.inputs[1]!.shape.slice(2);
+      const n = kernel.length;
+      const [filters, channels] = type!.shape as [number, number];
+      const turned = { perm: ints([1, ...Array.from({ length: n }, (_, i) => i + 2), 0]) };
+      const rows = to.one("Reshape", [to.one("Transpose", [dy!], turned), to.ints([filters, -1])]);
+      const image = to.one("Transpose", [x!], turned);
+      const edge = [0, ...pads.slice(0, n), 0, 0, ...pads.slice(n), 0];
+      const padded = pads.every((pad) => pad === 0)
+        ? image
+        : to.one("Pad", [image, to.ints(edge), scalar(to, "float32", 0)]);
+      const taps = Array.from({ length: sizeOf(kernel) }, (_, tap) => {
+        const start = tapOf(tap, kernel).map((at, i) => at * dilations[i]!);
+        const end = start.map((from, i) => from + (outputs[i]! - 1) * strides[i]! + 1);
+        const axes = start.map((_, i) => i + 1);
+        return to.one("Slice", [padded, to.ints(start), to.ints(end), to.ints(axes), to.ints(strides)]);
+      });
+      const together = Math.ceil(32 / channels);
+      const products: string[] = [];
+      for (let first = 0; first < taps.length; first += together) {
+        const some = taps.slice(first, first + together);
+        const cells = some.length === 1 ? some[0]! : to.one("Concat", some, { axis: int(0) });
+        const columns = to.one("Reshape", [cells, to.ints([some.length * channels, -1])]);
+        const product = to.one("Gemm", [rows, columns], { transA: int(0), transB: int(1) });
+        products.push(to.one("Reshape", [product, to.ints([filters, some.length, channels])]));
+      }
+      const all = products.length === 1 ? products[0]! : to.one("Concat", products, { axis: int(1) });
+      return to.one("Reshape", [to.one("Transpose", [all], { perm: ints([0, 2, 1]) }), to.ints(type!.shape)]);
+    },
+  ),
   unfold: (to, [x], attrs, [type], node) => {
     const { kernel, strides, dilations, pads, value } = attrs;
     const { shape, dtype } = node.inputs[0]!;
@@ -111,6 +161,16 @@ export const window = {
     to.one("AveragePool", inputs, { ...windowAttributes(attrs), count_include_pad: int(0) }),
   ),
 } satisfies Partial<Emitters>;
+
+/** The order of axes with the first two swapped. */
+const swapped = (n: number): number[] => [1, 0, ...Array.from({ length: n }, (_, i) => i + 2)];
+
+/** The last `n` axes backwards. */
+function reversed(to: Lowering, x: string, rank: number, n: number): string {
+  const axes = Array.from({ length: n }, (_, i) => rank - n + i);
+  const each = (value: number): string => to.ints(axes.map(() => value));
+  return to.one("Slice", [x, each(-1), each(Number.MIN_SAFE_INTEGER), to.ints(axes), each(-1)]);
+}
 
 /** Position of tap number `tap` in a kernel. */
 function tapOf(tap: number, kernel: readonly number[]): number[] {
