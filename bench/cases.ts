@@ -19,6 +19,8 @@ export interface Case {
   readonly positiveInputs: boolean;
   /** Steps of a round. */
   readonly steps: number;
+  /** Why TensorFlow.js is not asked. */
+  readonly withoutTfjs?: string;
 }
 
 const lenet: Pick<Case, "input" | "layers" | "learningRate" | "scales" | "positiveInputs"> = {
@@ -74,6 +76,7 @@ export const cases: readonly Case[] = [
     mode: "train",
     batch: 100,
     steps: 15,
+    withoutTfjs: "wasm has no kernel for filter gradients, cpu takes more than a minute a step",
   },
   { ...lenet, name: "lenet-infer-100", title: "LeNet, inference, batch 100", mode: "predict", batch: 100, steps: 40 },
   { ...lenet, name: "lenet-infer-1", title: "LeNet, inference, batch 1", mode: "predict", batch: 1, steps: 400 },

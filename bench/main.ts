@@ -117,6 +117,7 @@ async function measure(benchCase: Case): Promise<readonly Result[]> {
   const peers: { peer: Peer; slow: boolean; version: string; ms: number[]; rss: number | undefined }[] = [];
   const firstLosses = new Map<string, readonly number[]>();
   for (const [name, command] of Object.entries(commands)) {
+    if (name.startsWith("tfjs") && benchCase.withoutTfjs !== undefined) continue;
     const peer = new Peer(name, command);
     const opened = await peer.ask({ cmd: "open", case: benchCase, threads });
     const first = opened.error === undefined ? await peer.ask({ cmd: "steps", n: 2 }) : opened;
@@ -214,6 +215,7 @@ for (const benchCase of chosen) {
     `${(flopsOf(benchCase) / 1e6).toFixed(3)} MFLOP a step: floor ${floor.toFixed(4)} ms.`,
     "",
   );
+  if (options.tfjs && benchCase.withoutTfjs !== undefined) lines.push(`Without tfjs: ${benchCase.withoutTfjs}.`, "");
   lines.push(
     "| peer | version | steps | median ms | min ms | p10-p90 ms | steps/s | ratio |",
     "|---|---|---|---|---|---|---|---|",
