@@ -119,9 +119,10 @@ export function normalizeAxis(where: string, rank: number, axis: number): number
 export function normalizeAxes(where: string, x: Blob, axis: number | readonly number[] | undefined): number[] {
   const rank = x.shape.length;
   if (axis === undefined) return Array.from({ length: rank }, (_, i) => i);
-  const axes = (typeof axis === "number" ? [axis] : axis).map((a) => normalizeAxis(where, rank, a));
+  const given = typeof axis === "number" ? [axis] : axis;
+  const axes = given.map((a) => normalizeAxis(where, rank, a));
   if (new Set(axes).size !== axes.length)
-    throw new FlowError("E_ARGUMENT", `${where}: axis [${axes.join(", ")}] names one axis twice`);
+    throw new FlowError("E_ARGUMENT", `${where}: axis [${given.join(", ")}] names one axis twice`);
   return axes.sort((a, b) => a - b);
 }
 
