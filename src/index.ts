@@ -69,12 +69,19 @@ export {
 } from "./ops/structure.js";
 export { getVariable, type VariableOptions } from "./variables/registry.js";
 
-/** The documented dtypes: `float` is `float32`, `double` is `float64`. */
+/** A dtype: 32-bit floating point, another name of `float32`.  @flow float */
 export const float = "float32";
+/** A dtype: 32-bit floating point, the default everywhere.  @flow float32 */
 export const float32 = "float32";
+/** A dtype: 64-bit floating point, another name of `float64`.  @flow double */
 export const double = "float64";
+/** A dtype: 64-bit floating point.  @flow float64 */
 export const float64 = "float64";
+/** A dtype: 8-bit integers, the result of comparisons.  @flow int8 */
 export const int8 = "int8";
+/** A dtype: 8-bit integers without sign.  @flow uint8 */
 export const uint8 = "uint8";
+/** A dtype: 32-bit integers, for labels and indices.  @flow int32 */
 export const int32 = "int32";
+/** A dtype: 64-bit integers, `BigInt64Array` on the host.  @flow int64 */
 export const int64 = "int64";

@@ -179,7 +179,7 @@ export function emitCheck(check: Check): void {
   currentBuilder("a check").checks.push(check);
 }
 
-/** Runs `fn` with names prefixed by `name-`; the documented `flow.scope.namespace`. */
+/** Runs `fn` with the names of ops and variables made in it prefixed by `name-`; nested ones add up.  @flow scope.namespace */
 export function namespace<T>(name: string, fn: () => T): T {
   const builder = currentBuilder("scope.namespace");
   builder.namespaces.push(name);
