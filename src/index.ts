@@ -8,6 +8,7 @@ export * as optimizer from "./api/optimizer.js";
 export * as regularizers from "./api/regularizers.js";
 export * as scope from "./api/scope.js";
 export * as train from "./api/train.js";
+export type * from "./api/types.js";
 export type { DType } from "./core/dtype.js";
 export { type ErrorCode, FlowError } from "./core/errors.js";
 export { type ArrayLike, NdArray } from "./core/tensor.js";

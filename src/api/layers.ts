@@ -1,3 +1,8 @@
+/**
+ * Layers: ops with their variables, which are named after the layer.
+ * @module
+ */
+
 export {
   type BatchNormalizationOptions,
   batchNormalization,

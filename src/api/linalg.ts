@@ -1,1 +1,6 @@
+/**
+ * Linear algebra.
+ * @module
+ */
+
 export { matmul } from "../ops/linalg.js";

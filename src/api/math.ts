@@ -1,3 +1,8 @@
+/**
+ * Elementwise functions, comparisons, reductions and sums by index.
+ * @module
+ */
+
 export { gelu, logSigmoid, relu, sigmoid, sigmoid as sigmoidV2, softplus } from "../ops/activation.js";
 export {
   addN,

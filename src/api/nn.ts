@@ -1,5 +1,10 @@
+/**
+ * Neural network functions without variables: activations, convolution, pooling, normalization, losses.
+ * @module
+ */
+
 export { type LeakyReluOptions, leakyRelu, relu } from "../ops/activation.js";
-export { type Conv2dTransposeOptions, conv2d, conv2dTranspose } from "../ops/conv.js";
+export { type Conv2dOptions, type Conv2dTransposeOptions, conv2d, conv2dTranspose } from "../ops/conv.js";
 export { tril } from "../ops/indexing.js";
 export { biasAdd } from "../ops/linalg.js";
 export {

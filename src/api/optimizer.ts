@@ -1,3 +1,8 @@
+/**
+ * Optimizers, learning-rate schedules and gradient clipping.
+ * @module
+ */
+
 export { Adam, type AdamOptions } from "../optim/adam.js";
 export { type GradientClipping, Optimizer, type OptimizerOptions } from "../optim/optimizer.js";
 export { PiecewiseConstantScheduler, type Schedule } from "../optim/schedule.js";

@@ -1,1 +1,6 @@
+/**
+ * Saving, loading and initialising variables.
+ * @module
+ */
+
 export { CheckPoint, type InitOptions, type LoadReport } from "../job/check-point.js";

@@ -32,8 +32,10 @@ export type ErrorCode =
 
 /** An error for the person at the keyboard: where, what was got, what was expected, what to do; `code` is stable. */
 export class FlowError extends Error {
+  /** Always "FlowError". */
   override readonly name = "FlowError";
   constructor(
+    /** The code, which ends the message in brackets too. */
     readonly code: ErrorCode,
     message: string,
     options: { readonly cause?: unknown } = {},

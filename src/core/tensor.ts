@@ -25,8 +25,11 @@ export function zeros<D extends DType>(dtype: D, shape: Shape): Tensor<D> {
  * typed array (BigInt64Array for int64); a view made by `slice` or iteration shares it.
  */
 export class NdArray<D extends DType = DType> implements Tensor<D> {
+  /** Element type. */
   readonly dtype: D;
+  /** Length of each axis; never empty. */
   readonly shape: Shape;
+  /** The elements, last axis fastest. */
   readonly data: DataOf<D>;
   constructor(data: DataOf<D>, shape: Shape, dtype?: D) {
     if (data.length !== sizeOf(shape)) {
@@ -147,6 +150,7 @@ export class NdArray<D extends DType = DType> implements Tensor<D> {
     return new NdArray(this.data, shape, this.dtype);
   }
 
+  /** The rows of axis 0, as `at` gives them. */
   *[Symbol.iterator](): IterableIterator<NdArray<D>> {
     for (let i = 0; i < this.length; i++) yield this.at(i);
   }

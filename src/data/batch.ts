@@ -10,6 +10,7 @@ import { NdArray } from "../core/tensor.js";
 export class Batches<D extends DType> implements Iterable<NdArray<D>> {
   /** The batch of this index; undefined outside. */
   readonly [index: number]: NdArray<D>;
+  /** Number of batches. */
   readonly length: number;
 
   constructor(
@@ -19,6 +20,7 @@ export class Batches<D extends DType> implements Iterable<NdArray<D>> {
     readonly row: readonly number[],
     /** Rows of a batch. */
     readonly size: number,
+    /** Element type. */
     readonly dtype: D,
   ) {
     const rows = data.length / sizeOf(row);
@@ -61,6 +63,7 @@ export class Batches<D extends DType> implements Iterable<NdArray<D>> {
     for (let i = 0; i < this.length; i++) yield [i, this.#view(i)!];
   }
 
+  /** The batches, in order. */
   *[Symbol.iterator](): IterableIterator<NdArray<D>> {
     for (let i = 0; i < this.length; i++) yield this.#view(i)!;
   }

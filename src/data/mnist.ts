@@ -11,6 +11,7 @@ import { download } from "./download.js";
 import { type ByteArray, readIdx } from "./idx.js";
 import { readNpz } from "./npz.js";
 
+/** Options of `loadMnist`. */
 export interface LoadMnistOptions {
   /** "NCHW" (default): images [batch, 1, 28, 28]; "NHWC": [batch, 28, 28, 1]. */
   readonly dataFormat?: string;

@@ -6,7 +6,9 @@ import { currentBuilder } from "./trace.js";
 
 /** What is known of a value before any job runs. */
 export interface BlobType {
+  /** Element type. */
   readonly dtype: DType;
+  /** Length of each axis. */
   readonly shape: Shape;
 }
 
@@ -30,11 +32,18 @@ export interface Operators {
 
 /** A value inside a job: dtype and shape are known, the data exists only when an engine runs the graph. */
 export class Blob implements BlobType {
+  /** Element type. */
   readonly dtype: DType;
+  /** Length of each axis: numbers, never empty. */
   readonly shape: Shape;
+  /** @internal */
   constructor(
+    /** @internal */
     readonly node: Node,
-    /** Which output of the node. */
+    /**
+     * Which output of the node.
+     * @internal
+     */
     readonly index: number,
     type: BlobType,
   ) {

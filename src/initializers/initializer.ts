@@ -6,13 +6,41 @@ import { type Tensor, zeros } from "../core/tensor.js";
 import { fansOf, scaled, type VarianceScaling } from "./variance-scaling.js";
 
 /** How a variable's first value is made: plain frozen data, compared by value; nothing is drawn before `sample`. */
-export type Initializer =
-  | { readonly kind: "constant"; readonly value: number; readonly dtype: DType }
-  | { readonly kind: "uniform"; readonly min: number; readonly max: number; readonly dtype: DType }
-  | { readonly kind: "normal"; readonly mean: number; readonly stddev: number }
-  | { readonly kind: "truncatedNormal"; readonly mean: number; readonly stddev: number }
-  | VarianceScaling;
+export type Initializer = Constant | Uniform | Normal | VarianceScaling;
 
+/** One value everywhere. */
+export interface Constant {
+  /** Which distribution. */
+  readonly kind: "constant";
+  /** The value. */
+  readonly value: number;
+  /** What the value was given for. */
+  readonly dtype: DType;
+}
+
+/** Uniform on [min, max]. */
+export interface Uniform {
+  /** Which distribution. */
+  readonly kind: "uniform";
+  /** The smallest value. */
+  readonly min: number;
+  /** The largest value. */
+  readonly max: number;
+  /** Integers are drawn for an integer dtype. */
+  readonly dtype: DType;
+}
+
+/** Normal; "truncatedNormal" is drawn again beyond two standard deviations. */
+export interface Normal {
+  /** Which distribution. */
+  readonly kind: "normal" | "truncatedNormal";
+  /** The mean. */
+  readonly mean: number;
+  /** The standard deviation, before truncation. */
+  readonly stddev: number;
+}
+
+/** Options of initializers that also fill integer variables. */
 export interface InitializerDType {
   /** Default float32; an integer dtype for integer variables. */
   readonly dtype?: DType;

@@ -2,20 +2,26 @@ import { FlowError } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Initializer } from "./initializer.js";
 
-type Mode = "fan_in" | "fan_out" | "fan_avg";
+type Mode = VarianceScaling["mode"];
 
 /** A distribution whose width follows from the fans of the variable's shape. */
 export interface VarianceScaling {
+  /** Which distribution. */
   readonly kind: "varianceScaling";
+  /** Variance times fan. */
   readonly scale: number;
-  readonly mode: Mode;
+  /** Which fan. */
+  readonly mode: "fan_in" | "fan_out" | "fan_avg";
+  /** The shape of the distribution. */
   readonly distribution: "truncated_normal" | "random_normal" | "random_uniform";
+  /** Where a weight's kernel dimensions stand. */
   readonly dataFormat: string;
 }
 
 /** The standard deviation of N(0, 1) cut at ±2. */
 const CUT = 0.8796256610342398;
 
+/** How the shape of a weight is read by initializers that scale by fans. */
 export interface DataFormatOption {
   /**
    * Where a weight's kernel dimensions stand: `"NC..."` for (out, in, ...k), `"N...C"` for (out, ...k, in). Default `""`, which
@@ -24,6 +30,7 @@ export interface DataFormatOption {
   readonly dataFormat?: string;
 }
 
+/** Options of `varianceScalingInitializer`. */
 export interface VarianceScalingOptions extends DataFormatOption {
   /** Default 1. */
   readonly scale?: number;
@@ -124,6 +131,7 @@ export function glorotNormalInitializer({ dataFormat = "" }: DataFormatOption = 
   return varianceScalingInitializer({ mode: "fan_avg", distribution: "random_normal", dataFormat });
 }
 
+/** Options of `kaimingInitializer`. */
 export interface KaimingOptions extends DataFormatOption {
   /** `"random_normal"` (default) or `"random_uniform"`. */
   readonly distribution?: string;

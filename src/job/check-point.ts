@@ -5,6 +5,7 @@ import type { Tensor } from "../core/tensor.js";
 import { activeBuilder } from "../graph/trace.js";
 import { defaultSession } from "./session.js";
 
+/** Options of `checkPoint.init`. */
 export interface InitOptions {
   /** Leave variables that have a value as they are; default false: all are set again, to the same first values. */
   readonly onlyMissing?: boolean;
@@ -12,7 +13,9 @@ export interface InitOptions {
 
 /** What a load did: names in order. */
 export interface LoadReport {
+  /** Variables that were read from the directory. */
   readonly loaded: readonly string[];
+  /** Variables that were missing there and got their initial values. */
   readonly initialized: readonly string[];
 }
 

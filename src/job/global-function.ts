@@ -7,6 +7,7 @@ import { defaultSession, type Session } from "./session.js";
 import type { Declaration } from "./trace-job.js";
 import type { BlobArguments, BlobsOf, Feeds, Placeholder, ResultOf, Returns, ValueOf } from "./typing.js";
 
+/** Options of `globalFunction`. */
 export interface JobOptions {
   /** "train" needs an optimizer in the function; default "predict", as documented. */
   readonly type?: "train" | "predict";
@@ -15,7 +16,10 @@ export interface JobOptions {
 }
 
 /** A job: call it with one feed per placeholder. `jobName` is its name. */
-export type Job<F extends readonly unknown[], T> = ((...feeds: F) => T) & { readonly jobName: string };
+export type Job<F extends readonly unknown[], T> = ((...feeds: F) => T) & {
+  /** The name that was given, or that of the function. */
+  readonly jobName: string;
+};
 
 /**
  * Makes a job of a function that builds a model. The function runs once, at the first job or CheckPoint call; each call of

@@ -6,10 +6,13 @@ import { Blob } from "../graph/blob.js";
 
 /** An argument of a job: dtype and shape of what each call feeds. */
 export interface Placeholder<D extends DType = DType> {
+  /** Element type of the feeds. */
   readonly dtype: D;
+  /** Their shape. */
   readonly shape: Shape;
 }
 
+/** Options of placeholders. */
 export interface PlaceholderOptions<D extends DType | undefined> {
   /** Default float32. */
   readonly dtype?: D;
@@ -39,12 +42,17 @@ function placeholder(shape: Shape, options: PlaceholderOptions<DType | undefined
 
 /** As a return type: an NdArray. `Placeholder` declares an argument of a job. */
 export interface NumpyType {
+  /** Tells it from other return types. */
   readonly kind: "Numpy";
+  /** Declares an argument: shape, and dtype (default float32). */
   readonly Placeholder: typeof placeholder;
 }
 
 /** The documented `oneflow.typing`.  @flow typing.Numpy @flow typing.Numpy.Placeholder */
-export const tp: { readonly Numpy: NumpyType } = Object.freeze({
+export const tp: {
+  /** An NdArray: the type of a placeholder or of a result. */
+  readonly Numpy: NumpyType;
+} = Object.freeze({
   Numpy: Object.freeze({ kind: "Numpy", Placeholder: placeholder }),
 });
 

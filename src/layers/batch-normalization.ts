@@ -9,6 +9,7 @@ import { moments, batchNormalization as normalize } from "../ops/norm.js";
 import type { Regularizer } from "../variables/regularizers.js";
 import { layerVariable } from "./variable.js";
 
+/** Options of `batchNormalization`. */
 export interface BatchNormalizationOptions {
   /** The channel axis; default -1, so pass 1 for NCHW. */
   readonly axis?: number;
@@ -24,7 +25,9 @@ export interface BatchNormalizationOptions {
   readonly betaInitializer?: Initializer;
   /** Default ones. */
   readonly gammaInitializer?: Initializer;
+  /** A penalty on the offset; default none. */
   readonly betaRegularizer?: Regularizer;
+  /** A penalty on the scale; default none. */
   readonly gammaRegularizer?: Regularizer;
   /** Default zeros. */
   readonly movingMeanInitializer?: Initializer;

@@ -9,6 +9,7 @@ import { channelsLast, type Padding, perAxis } from "../ops/window.js";
 import type { Regularizer } from "../variables/regularizers.js";
 import { type Activation, layerVariable } from "./variable.js";
 
+/** Options of `conv2d`. */
 export interface Conv2dOptions {
   /** A number or one per spatial axis; default 1. */
   readonly strides?: number | readonly number[];
@@ -20,6 +21,7 @@ export interface Conv2dOptions {
   readonly dilationRate?: number | readonly number[] | null;
   /** Default 1; NHWC has one group only. */
   readonly groups?: number;
+  /** Applied to the sum, such as `flow.nn.relu`; default none. */
   readonly activation?: Activation | null;
   /** Default true. */
   readonly useBias?: boolean;
@@ -27,14 +29,17 @@ export interface Conv2dOptions {
   readonly kernelInitializer?: Initializer;
   /** Default zeros. */
   readonly biasInitializer?: Initializer;
+  /** A penalty on the kernel; default none. */
   readonly kernelRegularizer?: Regularizer;
+  /** A penalty on the bias; default none. */
   readonly biasRegularizer?: Regularizer;
   /** Default true. */
   readonly trainable?: boolean;
   /** Default "Conv2d"; two layers of one name in a job are an error. */
   readonly name?: string;
-  /** Names of the variables, in place of `<name>-weight` and `<name>-bias`. */
+  /** Name of the kernel, in place of `<name>-weight`. */
   readonly weightName?: string;
+  /** Name of the bias, in place of `<name>-bias`. */
   readonly biasName?: string;
 }
 

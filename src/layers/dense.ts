@@ -7,7 +7,9 @@ import { reshape } from "../ops/structure.js";
 import type { Regularizer } from "../variables/regularizers.js";
 import { type Activation, layerVariable } from "./variable.js";
 
+/** Options of `dense`. */
 export interface DenseOptions {
+  /** Applied to the sum, such as `flow.nn.relu`; default none. */
   readonly activation?: Activation;
   /** Default true. */
   readonly useBias?: boolean;
@@ -15,7 +17,9 @@ export interface DenseOptions {
   readonly kernelInitializer?: Initializer;
   /** Default zeros. */
   readonly biasInitializer?: Initializer;
+  /** A penalty on the kernel; default none. */
   readonly kernelRegularizer?: Regularizer;
+  /** A penalty on the bias; default none. */
   readonly biasRegularizer?: Regularizer;
   /** Default true. */
   readonly trainable?: boolean;

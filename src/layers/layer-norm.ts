@@ -6,6 +6,7 @@ import { normalizeAxis } from "../ops/define.js";
 import { layerNorm as normalize } from "../ops/norm.js";
 import { layerVariable } from "./variable.js";
 
+/** Options of `layerNorm`. */
 export interface LayerNormOptions {
   /** Add `<name>-beta`; default true. */
   readonly center?: boolean;

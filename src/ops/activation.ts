@@ -22,6 +22,7 @@ import { exp, log1p, unary, unaryFormula } from "./unary.js";
 export const relu: Unary = (x, { name } = {}) => emit(reluOp, [x], {}, name);
 export const reluOp = unary("relu", ({ y, dy }) => [where(holds(greaterOp, y, 0), dy, scalarLike(0, dy))]);
 
+/** Options of `leakyRelu`. */
 export interface LeakyReluOptions extends Named {
   /** Slope where x is not above 0; default 0.2. */
   readonly alpha?: number;

@@ -134,6 +134,7 @@ export const xlogyOp = decomposable("xlogy", {
   decompose: ([x, y]) => [where(holds(equalOp, x!, 0), 0, multiply(x!, log(y!)))],
 });
 
+/** Options of `clipByValue`. */
 export interface ClipOptions extends Named {
   /** Default: no lower bound. */
   readonly minValue?: number;

@@ -126,6 +126,7 @@ function fromGroups(y: Blob, batch: number, outputs: Shape): Blob {
   return batchFirst(reshape(y, [y.shape[0]! * y.shape[1]!, batch, ...outputs]));
 }
 
+/** Options of `conv2d`. */
 export interface Conv2dOptions extends Named {
   /** `"NCHW"` (default; filters `[O, I / groups, H, W]`) or `"NHWC"` (filters `[O, H, W, I / groups]`). */
   readonly dataFormat?: string;
@@ -204,6 +205,7 @@ export function requireImages(where: string, what: string, x: Blob): void {
     throw new FlowError("E_SHAPE", `${where}: ${what} is ${textOf(x)}, expected rank 4; flow.reshape it`);
 }
 
+/** Options of `conv2dTranspose`. */
 export interface Conv2dTransposeOptions extends Named {
   /** Default 1. */
   readonly strides?: number | readonly number[];
@@ -211,6 +213,7 @@ export interface Conv2dTransposeOptions extends Named {
   readonly padding?: Padding;
   /** `"NCHW"` (default; filters `[in, out, H, W]`) or `"NHWC"` (filters `[in, H, W, out]`). */
   readonly dataFormat?: string;
+  /** Distance between the taps of the filter; default 1. */
   readonly dilations?: number | readonly number[] | null;
 }
 

@@ -6,7 +6,9 @@ import { emit, textOf } from "../graph/trace.js";
 import { broadcastType, type GradRule, type Named, type None, type Op, op, requireOperand } from "./define.js";
 import { scalarLike } from "./sources.js";
 
+/** A function of one blob that keeps its shape. */
 export type Unary = (x: Blob, options?: Named) => Blob;
+/** A function of two operands, broadcast against each other; at least one is a blob. */
 export type Binary = (x: Operand, y: Operand, options?: Named) => Blob;
 
 /** A unary op on any dtype that keeps dtype and shape. */

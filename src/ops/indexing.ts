@@ -39,6 +39,7 @@ export const argmaxOp = op("argmax", {
   grad: "stop",
 });
 
+/** Options of `topK`. */
 export interface TopKOptions extends Named {
   /** Default 1; cut to the size of the axis. */
   readonly k?: number;
@@ -61,6 +62,7 @@ export const topKOp = op("topK", {
 
 // --- reading -------------------------------------------------------------------------------------------------------
 
+/** Options of `gather`. */
 export interface GatherOptions extends Named {
   /** The axis of `params` that is indexed; default `batchDims`. */
   readonly axis?: number;
@@ -106,6 +108,7 @@ export const gatherOp = op("gather", {
   ],
 });
 
+/** Options of `oneHot`. */
 export interface OneHotOptions extends Named {
   /** Default 1. */
   readonly onValue?: number;
@@ -143,6 +146,7 @@ export function maskedFill(x: Blob, mask: Blob, value: number, options?: Named):
   return where(mask, value, x, options);
 }
 
+/** Options of `tril`. */
 export interface TrilOptions extends Named {
   /** Default 0; above 0 more is kept. */
   readonly diagonal?: number;

@@ -6,6 +6,7 @@ import { type Named, op, requireFloat } from "./define.js";
 import { add } from "./elementwise.js";
 import { reshape } from "./structure.js";
 
+/** Options of `matmul`. */
 export interface MatmulOptions extends Named {
   /** Use `a` with its last two axes swapped; default false. */
   readonly transposeA?: boolean;
@@ -55,6 +56,7 @@ function transposed(dims: readonly number[], swap: boolean): [number, number] {
   return swap ? [dims[1]!, dims[0]!] : [dims[0]!, dims[1]!];
 }
 
+/** Options of `biasAdd`. */
 export interface BiasAddOptions extends Named {
   /** Axis 1 where left out or beginning `NC`; the last axis where it ends in `C`. */
   readonly dataFormat?: string;

@@ -24,6 +24,7 @@ import { iota } from "./sources.js";
 import { identity, reshape } from "./structure.js";
 import { exp, log } from "./unary.js";
 
+/** Options of `softmax` and `logSoftmax`. */
 export interface SoftmaxOptions extends Named {
   /** Default the last axis; axis 0 is refused, as documented. */
   readonly axis?: number;
@@ -168,6 +169,7 @@ export function sigmoidCrossEntropyWithLogits(labels: Blob, logits: Blob, { name
   return subtract(softplus(logits), multiply(logits, cast(labels, logits.dtype)), named);
 }
 
+/** Options of `smoothL1Loss`. */
 export interface SmoothL1Options extends Named {
   /** Where the square becomes a line; default 1, 0 is the l1 loss. */
   readonly beta?: number;

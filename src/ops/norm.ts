@@ -22,6 +22,7 @@ export function moments(
   return [keepdims ? mean : reshape(mean, variance.shape, named("mean")), variance];
 }
 
+/** Options of `batchNormalization`. */
 export interface BatchNormalizationOptions extends Named {
   /** Added to the result; default nothing. */
   readonly offset?: Blob;
@@ -64,6 +65,7 @@ export function batchNormalization(
     : add(multiply(centered, factor), along("offset", offset), named);
 }
 
+/** Options of `layerNorm`. */
 export interface LayerNormOptions extends Named {
   /** Multiplies the result; default nothing. */
   readonly gamma?: Blob;
@@ -103,6 +105,7 @@ export function layerNorm(
   return beta === undefined ? multiply(normal, gamma, named) : add(multiply(normal, gamma), beta, named);
 }
 
+/** Options of `l2Normalize`. */
 export interface L2NormalizeOptions extends Named {
   /** The axis whose vectors get length 1; required. */
   readonly axis?: number;

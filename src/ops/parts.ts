@@ -8,6 +8,7 @@ import { expandDims, reshape } from "./structure.js";
 
 // --- joining -------------------------------------------------------------------------------------------------------
 
+/** Options of `concat`. */
 export interface ConcatOptions extends Named {
   /** The axis along which the inputs follow each other; default 0. */
   readonly axis?: number;
@@ -181,6 +182,7 @@ export function range(x: Blob, axis: number, start: number, length: number): Blo
 
 // --- padding -------------------------------------------------------------------------------------------------------
 
+/** Options of `pad`. */
 export interface PadOptions extends Named {
   /** Default 0. */
   readonly constantValue?: number;

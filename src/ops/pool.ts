@@ -22,6 +22,7 @@ import {
   windowOutputs,
 } from "./window.js";
 
+/** Options of `maxPool2d` and `avgPool2d`. */
 export interface PoolOptions extends Named {
   /** `"NCHW"` (default) or `"NHWC"`. */
   readonly dataFormat?: string;

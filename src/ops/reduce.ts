@@ -6,6 +6,7 @@ import { abs, add, cast, divide, equalOp, holds, multiply, notEqual, square, sub
 import { broadcastTo, reshape } from "./structure.js";
 import { exp, log, sqrt } from "./unary.js";
 
+/** Options of `reduceSum` and the other reductions`. */
 export interface ReduceOptions extends Named {
   /** Axis or axes, negative from the end; every axis where left out. */
   readonly axis?: number | readonly number[];

@@ -5,6 +5,7 @@ import type { Blob, BlobType } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
 import { type Named, op } from "./define.js";
 
+/** Options of `constant`. */
 export interface ConstantOptions extends Named {
   /** Element type (required by the documented function). */
   readonly dtype?: DType;
@@ -25,6 +26,7 @@ export function constantScalar(value: number, options: Omit<ConstantOptions, "sh
   return constant(value, options);
 }
 
+/** Options of `constantLike`, `zerosLike` and `onesLike`. */
 export interface LikeOptions extends Named {
   /** Default that of `like`. */
   readonly dtype?: DType;

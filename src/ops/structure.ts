@@ -32,6 +32,7 @@ function resolveShape(x: Blob, shape: Shape): Shape {
   return resolved.length === 0 ? [1] : resolved;
 }
 
+/** Options of `transpose`. */
 export interface TransposeOptions extends Named {
   /** Where each axis of the result comes from; required, a permutation of all axes. */
   readonly perm?: readonly number[];
@@ -81,6 +82,7 @@ export const identityOp = op("identity", { infer: ([x]) => x!, grad: ({ dy }) =>
 
 // --- unit dimensions -----------------------------------------------------------------------------------------------
 
+/** Options of `squeeze`. */
 export interface SqueezeOptions extends Named {
   /** Dimensions to drop, each of size 1; all of that size where left out. */
   readonly axis?: readonly number[];
@@ -106,6 +108,7 @@ export function expandDims(input: Blob, axis: number, options?: Named): Blob {
 
 // --- repetition ----------------------------------------------------------------------------------------------------
 
+/** Options of `broadcastLike`. */
 export interface BroadcastLikeOptions extends Named {
   /** The dimensions of `like` along which `x` is repeated; all where left out. */
   readonly broadcastAxes?: readonly number[];

@@ -5,6 +5,7 @@ import { sqrt } from "../ops/unary.js";
 import { Optimizer, type OptimizerOptions, type UpdateContext } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
 
+/** Options of `Adam`. */
 export interface AdamOptions extends OptimizerOptions {
   /** Default 0.9. */
   readonly beta1?: number;
@@ -24,9 +25,13 @@ export interface AdamOptions extends OptimizerOptions {
  */
 export class Adam extends Optimizer {
   override readonly name = "Adam";
+  /** Share of the old mean. */
   readonly beta1: number;
+  /** Share of the old mean square. */
   readonly beta2: number;
+  /** Added to the root. */
   readonly epsilon: number;
+  /** Whether the first steps are corrected for slots that begin at 0. */
   readonly doBiasCorrection: boolean;
   constructor(lrScheduler: Schedule, options: AdamOptions = {}) {
     super("Adam", lrScheduler, options, ["beta1", "beta2", "epsilon", "doBiasCorrection"]);

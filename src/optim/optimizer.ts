@@ -5,28 +5,36 @@ import type { Schedule } from "./schedule.js";
 
 /** How gradients are bounded before the update. */
 export interface GradientClipping {
+  /** The largest norm of all gradients together. */
   readonly clipNorm: number;
 }
 
+/** Options of every optimizer. */
 export interface OptimizerOptions {
   /** A whole number of at least 1; gradients are computed times this and divided by it again (for float16's range). */
   readonly lossScaleFactor?: number;
+  /** Made by `flow.optimizer.gradClipping.byGlobalNorm`; default none. */
   readonly gradClipping?: GradientClipping;
 }
 
 /** What an update rule works with, for one variable. */
 export interface UpdateContext {
+  /** The variable before the step. */
   readonly value: Blob;
   /** After averaging, regularizers and clipping. */
   readonly gradient: Blob;
   /** `[1]`, of the variable's dtype. */
   readonly learningRate: Blob;
-  /** The optimizer's own variable `<variable>-<suffix>`; `set` gives its next value. */
-  slot(
-    suffix: string,
-    initial: number,
-    options?: { readonly scalar?: boolean },
-  ): { readonly value: Blob; set(next: Blob): void };
+  /** The optimizer's own variable `<variable>-<suffix>`, of the variable's shape or, with `scalar`, `[1]`. */
+  slot(suffix: string, initial: number, options?: { readonly scalar?: boolean }): Slot;
+}
+
+/** A variable of an optimizer. */
+export interface Slot {
+  /** Its value before the step. */
+  readonly value: Blob;
+  /** Gives its next value. */
+  set(next: Blob): void;
 }
 
 /** What `minimize` asked of a job. */
@@ -44,12 +52,16 @@ export function objectiveOf(builder: GraphBuilder): Objective | undefined {
 
 /** Base of the optimizers. */
 export abstract class Optimizer {
+  /** Begins the messages of its errors. */
   abstract readonly name: string;
+  /** As given; 1 by default. */
   readonly lossScaleFactor: number;
+  /** As given. */
   readonly gradClipping: GradientClipping | undefined;
 
   constructor(
     where: string,
+    /** The learning rate as a function of the step. */
     readonly schedule: Schedule,
     options: OptimizerOptions,
     known: readonly string[],

@@ -17,7 +17,9 @@ export interface Schedule {
  */
 export class PiecewiseConstantScheduler implements Schedule {
   constructor(
+    /** The last step of each value but the last. */
     readonly boundaries: readonly number[],
+    /** The learning rates. */
     readonly values: readonly number[],
   ) {
     const where = "PiecewiseConstantScheduler";
@@ -35,6 +37,7 @@ export class PiecewiseConstantScheduler implements Schedule {
       throw new FlowError("E_ARGUMENT", `${where}: values [${values.join(", ")}] must be finite numbers`);
   }
 
+  /** The rate at a step. */
   learningRate(step: Blob): Blob {
     const value = (i: number): Blob => constant(this.values[i]!, { dtype: "float64" });
     const rate = this.boundaries.reduceRight<Blob>(

@@ -4,6 +4,7 @@ import { add, multiply, subtract } from "../ops/elementwise.js";
 import { Optimizer, type OptimizerOptions, type UpdateContext } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
 
+/** Options of `SGD`. */
 export interface SGDOptions extends OptimizerOptions {
   /** Default 0.9, as documented; 0 is plain gradient descent and makes no slot. */
   readonly momentum?: number;
@@ -16,6 +17,7 @@ export interface SGDOptions extends OptimizerOptions {
  */
 export class SGD extends Optimizer {
   override readonly name = "SGD";
+  /** Share of the old velocity. */
   readonly momentum: number;
   constructor(lrScheduler: Schedule, options: SGDOptions = {}) {
     super("SGD", lrScheduler, options, ["momentum"]);

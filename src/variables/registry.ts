@@ -95,6 +95,7 @@ export function withVariables<T>(variables: JobVariables, fn: () => T): T {
   }
 }
 
+/** Options of `getVariable`. */
 export interface VariableOptions {
   /** Required where the name is new in this job. */
   readonly shape?: Shape;
@@ -102,6 +103,7 @@ export interface VariableOptions {
   readonly dtype?: DType;
   /** Required where the name is new in this job. */
   readonly initializer?: Initializer;
+  /** A penalty that trains with the loss; default none. */
   readonly regularizer?: Regularizer;
   /** Whether optimizers of train jobs update it; default true. */
   readonly trainable?: boolean;

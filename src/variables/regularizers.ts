@@ -2,7 +2,9 @@ import { FlowError } from "../core/errors.js";
 
 /** A penalty on a variable, `l1 |w| + l2/2 w²`; it adds `l1 sign(w) + l2 w` to the gradient and never shows in the loss. */
 export interface Regularizer {
+  /** Factor of the absolute value. */
   readonly l1: number;
+  /** Factor of half the square. */
   readonly l2: number;
 }
 
