@@ -30,7 +30,18 @@ export type ErrorCode =
   | "E_UPDATE"
   | "E_VARIABLE";
 
-/** An error for the person at the keyboard: where, what was got, what was expected, what to do; `code` is stable. */
+/**
+ * An error for the person at the keyboard: where, what was got, what was expected, what to do; `code` is stable.
+ * @example
+ * ```ts
+ * try {
+ *   flow.config.seed(-1);
+ * } catch (error) {
+ *   if (!(error instanceof flow.FlowError)) throw error;
+ *   error.code; // -> "E_ARGUMENT"
+ * }
+ * ```
+ */
 export class FlowError extends Error {
   /** Always "FlowError". */
   override readonly name = "FlowError";

@@ -23,6 +23,14 @@ export function zeros<D extends DType>(dtype: D, shape: Shape): Tensor<D> {
 /**
  * An array of numbers as jobs return it and `flow.data` yields it: C order, frozen, with no arithmetic. `data` is a
  * typed array (BigInt64Array for int64); a view made by `slice` or iteration shares it.
+ * @example
+ * ```ts
+ * const a = new flow.NdArray(Float32Array.of(1, 2, 3, 4), [2, 2]);
+ * a.mean(); // -> 2.5
+ * a.argmax(1); // -> [1, 1]
+ * a.at(1).toArray(); // -> [3, 4]
+ * a.slice(0, 1); // -> [[1, 2]]
+ * ```
  */
 export class NdArray<D extends DType = DType> implements Tensor<D> {
   /** Element type. */

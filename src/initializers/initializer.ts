@@ -61,7 +61,14 @@ function positive(where: string, name: string, value: unknown): number {
   return checked;
 }
 
-/** Every element `value`.  @flow constant_initializer */
+/**
+ * Every element `value`.
+ * @flow constant_initializer
+ * @example
+ * ```ts job
+ * flow.getVariable("w", { shape: [2], initializer: flow.constantInitializer(0.5) }); // -> [0.5, 0.5]
+ * ```
+ */
 export function constantInitializer(value = 0, { dtype = "float32" }: InitializerDType = {}): Initializer {
   number("constantInitializer", "value", value);
   if (!isFloat(dtype) && !Number.isInteger(value))
@@ -79,7 +86,16 @@ export function onesInitializer({ dtype = "float32" }: InitializerDType = {}): I
   return constantInitializer(1, { dtype });
 }
 
-/** Uniform on [minval, maxval]; for an integer dtype, integers of that closed range.  @flow random_uniform_initializer */
+/**
+ * Uniform on [minval, maxval]; for an integer dtype, integers of that closed range.
+ * @flow random_uniform_initializer
+ * @example
+ * ```ts job
+ * const initializer = flow.randomUniformInitializer(-1, 1);
+ * const w = flow.getVariable("w", { shape: [1000], initializer });
+ * flow.math.reduceAll(flow.math.lessEqual(flow.math.abs(w), 1)); // -> [1]
+ * ```
+ */
 export function randomUniformInitializer(
   minval = 0,
   maxval = 1,
@@ -114,7 +130,15 @@ export function truncatedNormalInitializer(mean = 0, stddev = 1): Initializer {
   });
 }
 
-/** `truncatedNormalInitializer` with mean 0; the first argument is the standard deviation.  @flow truncated_normal */
+/**
+ * `truncatedNormalInitializer` with mean 0; the first argument is the standard deviation.
+ * @flow truncated_normal
+ * @example
+ * ```ts job
+ * const w = flow.getVariable("w", { shape: [1000], initializer: flow.truncatedNormal(0.1) });
+ * flow.math.reduceAll(flow.math.less(flow.math.abs(w), 0.2)); // -> [1]
+ * ```
+ */
 export function truncatedNormal(stddev = 1): Initializer {
   return truncatedNormalInitializer(0, stddev);
 }

@@ -121,7 +121,15 @@ export function varianceScalingInitializer({
   });
 }
 
-/** U(-L, L), L = sqrt(6 / (fanIn + fanOut)).  @flow glorot_uniform_initializer @flow xavier_uniform_initializer */
+/**
+ * U(-L, L), L = sqrt(6 / (fanIn + fanOut)).
+ * @flow glorot_uniform_initializer @flow xavier_uniform_initializer
+ * @example
+ * ```ts job
+ * const w = flow.getVariable("w", { shape: [20, 30], initializer: flow.glorotUniformInitializer() });
+ * flow.math.reduceAll(flow.math.lessEqual(flow.math.abs(w), Math.sqrt(6 / 50))); // -> [1]
+ * ```
+ */
 export function glorotUniformInitializer({ dataFormat = "" }: DataFormatOption = {}): Initializer {
   return varianceScalingInitializer({ mode: "fan_avg", distribution: "random_uniform", dataFormat });
 }
@@ -144,9 +152,16 @@ export interface KaimingOptions extends DataFormatOption {
 }
 
 /**
- * N(0, s) or U(-√3 s, √3 s) with s = gain / sqrt(fan), from the fans of the `shape` given here, not of the variable's. Gains: 1,
- * tanh 5/3, relu √2, leaky_relu sqrt(2 / (1 + negativeSlope²)). `dataFormat` is NCHW by default.
+ * N(0, s) or U(-√3 s, √3 s) with s = gain / sqrt(fan), from the fans of the `shape` given here, not of the variable's.
+ * Gains: 1, tanh 5/3, relu √2, leaky_relu sqrt(2 / (1 + negativeSlope²)). `dataFormat` is NCHW by default.
  * @flow kaiming_initializer
+ * @example
+ * ```ts job
+ * const shape = [8, 4, 3, 3];
+ * const initializer = flow.kaimingInitializer(shape, { distribution: "random_uniform", nonlinearity: "relu" });
+ * const w = flow.getVariable("w", { shape, initializer });
+ * flow.math.reduceAll(flow.math.lessEqual(flow.math.abs(w), Math.sqrt(6 / 36))); // -> [1]
+ * ```
  */
 export function kaimingInitializer(
   shape: Shape,

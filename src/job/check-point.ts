@@ -23,6 +23,18 @@ export interface LoadReport {
  * Initial values, saving and loading of every variable of every job of the session: weights, optimizer slots, step
  * counters. Has no state of its own. Calls are ordered with job calls; a method resolves when it is done.
  * @flow train.CheckPoint
+ * @example
+ * ```ts
+ * const model = flow.globalFunction({ name: "model", returns: tp.Numpy }, () =>
+ *   flow.getVariable("w", { shape: [2], initializer: flow.constantInitializer(0.5) }),
+ * );
+ * const checkPoint = new flow.train.CheckPoint();
+ * await checkPoint.init();
+ * await model(); // -> [0.5, 0.5]
+ * await checkPoint.save("./model_1");
+ * await checkPoint.save("./model_1"); // throws E_CKPT_EXISTS
+ * await checkPoint.load("./model_1"); // -> { loaded: ["w"], initialized: [] }
+ * ```
  */
 export class CheckPoint {
   /** Gives every variable its initial value, which depends on the seed and the variable's name alone. */

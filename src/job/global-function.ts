@@ -22,10 +22,20 @@ export type Job<F extends readonly unknown[], T> = ((...feeds: F) => T) & {
 };
 
 /**
- * Makes a job of a function that builds a model. The function runs once, at the first job or CheckPoint call; each call of
- * the job then is one native step on copies of its feeds. With `returns` a call gives a promise of that form, without it a
- * JobResult of what the function returned. Calls run in the order they are made.
+ * Makes a job of a function that builds a model. The function runs once, at the first job or CheckPoint call; each call
+ * of the job then is one native step on copies of its feeds. With `returns` a call gives a promise of that form,
+ * without it a JobResult of what the function returned. Calls run in the order they are made.
  * @flow global_function
+ * @example
+ * ```ts
+ * const double = flow.globalFunction(
+ *   { name: "double", returns: tp.Numpy },
+ *   [tp.Numpy.Placeholder([2])],
+ *   (x) => x.mul(2),
+ * );
+ * const y = await double([1, 2]); // -> [2, 4]
+ * y.mean(); // -> 3
+ * ```
  */
 export function globalFunction<const P extends readonly Placeholder[], const R, const T extends BlobsOf<R>>(
   options: JobOptions & { readonly returns: R },

@@ -3,6 +3,14 @@ import { FlowError } from "../core/errors.js";
 /**
  * What an unannotated job call gives: a promise of its value that also has the documented `get()` (once only) and
  * `asyncGet(callback)`.
+ * @example
+ * ```ts
+ * const job = flow.globalFunction({ name: "both" }, [tp.Numpy.Placeholder([2])], (x) => ({ x, sum: x.add(1) }));
+ * const { sum } = await job([1, 2]).get();
+ * console.log(sum); // -> [2, 3]
+ * job([3, 4]).asyncGet((value) => console.log(value.sum.toArray()));
+ * await flow.syncDefaultSession();
+ * ```
  */
 export class JobResult<T> extends Promise<T> {
   #taken = false;

@@ -4,8 +4,14 @@ import { synchronous } from "../graph/trace.js";
 let warned = false;
 
 /**
- * Runs `fn` with ops placed on a device: tag "cpu" or "gpu", ids like "0:0" or "0:0-3". The engines here run on the CPU;
- * "gpu" does too and says so once on stderr.  @flow scope.placement
+ * Runs `fn` with ops placed on a device: tag "cpu" or "gpu", ids like "0:0" or "0:0-3". The engines here run on the
+ * CPU; "gpu" does too and says so once on stderr.
+ * @flow scope.placement
+ * @example
+ * ```ts job
+ * // x = [1, 2]
+ * flow.scope.placement("cpu", "0:0", () => x.add(1)); // -> [2, 3]
+ * ```
  */
 export function placement<T>(deviceTag: string, machineDeviceIds: string | readonly string[], fn: () => T): T {
   const where = "scope.placement";

@@ -187,7 +187,15 @@ export function defaultSession(): Session {
 
 /**
  * Closes the default session: its queued calls finish, its variables are gone, its jobs refuse further calls. What is
- * declared from now on belongs to a new one.  @flow clear_default_session
+ * declared from now on belongs to a new one.
+ * @flow clear_default_session
+ * @example
+ * ```ts
+ * const one = flow.globalFunction({ name: "one" }, () => flow.constant(1, { dtype: flow.float }));
+ * await one(); // -> [1]
+ * await flow.clearDefaultSession();
+ * await one(); // throws E_CLOSED
+ * ```
  */
 export async function clearDefaultSession(): Promise<void> {
   const closing = current;

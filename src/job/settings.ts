@@ -13,12 +13,36 @@ function idleSession(where: string): ReturnType<typeof defaultSession> {
   return session;
 }
 
-/** Chooses the engine of this session: "onnx" (default) or "reference". */
+/**
+ * Chooses the engine of this session: "onnx" (default) or "reference".
+ * @example
+ * ```ts
+ * flow.config.engine("reference");
+ * const one = flow.globalFunction({ name: "one" }, () => flow.constant(1, { dtype: flow.double }));
+ * await one(); // -> [1]
+ * ```
+ */
 export function engine(name: string): void {
   idleSession("config.engine").settings.engine = checkEngine(name);
 }
 
-/** Makes this session's randomness repeatable: initial values, dropout masks. An integer from 0 to 2^53 - 1. */
+/**
+ * Makes this session's randomness repeatable: initial values, dropout masks. An integer from 0 to 2^53 - 1.
+ * @example
+ * ```ts
+ * const first = async () => {
+ *   await flow.clearDefaultSession();
+ *   flow.config.seed(7);
+ *   const initializer = flow.randomNormalInitializer();
+ *   const job = flow.globalFunction({ name: "w" }, () => flow.getVariable("w", { shape: [2], initializer }));
+ *   await new flow.train.CheckPoint().init();
+ *   return (await job()).toArray();
+ * };
+ * const a = await first();
+ * const b = await first();
+ * console.log(JSON.stringify(a) === JSON.stringify(b)); // -> true
+ * ```
+ */
 export function seed(value: number): void {
   if (!Number.isSafeInteger(value) || value < 0)
     throw new FlowError("E_ARGUMENT", `config.seed: got ${value}, expected an integer from 0 to 2^53 - 1`);

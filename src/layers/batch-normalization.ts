@@ -60,10 +60,16 @@ const known = [
 
 /**
  * `gamma (x - mean) / sqrt(variance + epsilon) + beta` along `axis`: variables `<name>-beta`, `<name>-gamma`,
- * `<name>-moving_mean`, `<name>-moving_variance`, each of shape [channels]. In training, mean and population variance are the
- * batch's, gradients flow through them, and each step moves the moving ones: `moving = momentum moving + (1 - momentum)
- * batch`. Otherwise the moving ones normalize.
+ * `<name>-moving_mean`, `<name>-moving_variance`, each of shape [channels]. In training, mean and population variance
+ * are the batch's, gradients flow through them, and each step moves the moving ones: `moving = momentum moving + (1 -
+ * momentum) batch`. Otherwise the moving ones normalize.
  * @flow layers.batch_normalization
+ * @example
+ * ```ts job
+ * // x = [[1, 2], [3, 4]]
+ * flow.layers.batchNormalization(x, { epsilon: 0, name: "bn" }); // -> [[1, 2], [3, 4]]
+ * flow.getVariable("bn-moving_variance"); // -> [1, 1]
+ * ```
  */
 export function batchNormalization(inputs: Blob, options: BatchNormalizationOptions = {}): Blob {
   const where = "layers.batchNormalization";

@@ -62,9 +62,17 @@ const known = [
 ] as const;
 
 /**
- * `activation(conv2d(x, W) + b)`: variables `<name>-weight` of shape [filters, in / groups, h, w] (NHWC: [filters, h, w, in])
- * and `<name>-bias` [filters], of the input's dtype. `kernelSize` defaults to 1.
+ * `activation(conv2d(x, W) + b)`: variables `<name>-weight` of shape [filters, in / groups, h, w] (NHWC: [filters, h,
+ * w, in]) and `<name>-bias` [filters], of the input's dtype. `kernelSize` defaults to 1.
  * @flow layers.conv2d
+ * @example
+ * ```ts job
+ * // images = [[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]]
+ * const kernelInitializer = flow.onesInitializer();
+ * const y = flow.layers.conv2d(images, 2, 3, { padding: "SAME", kernelInitializer, activation: flow.nn.relu, name: "conv1" });
+ * y.shape; // -> [1, 2, 3, 3]
+ * flow.math.reduceMax(y, { axis: [2, 3] }); // -> [[45, 45]]
+ * ```
  */
 export function conv2d(
   inputs: Blob,

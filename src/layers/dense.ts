@@ -42,9 +42,16 @@ const known = [
 ] as const;
 
 /**
- * `activation(x Wᵀ + b)` over the last axis: variables `<name>-weight` of shape [units, in] and `<name>-bias` [units], of
- * the input's dtype. An input of rank above 2 is flattened to rows and its shape restored after.
+ * `activation(x Wᵀ + b)` over the last axis: variables `<name>-weight` of shape [units, in] and `<name>-bias` [units],
+ * of the input's dtype. An input of rank above 2 is flattened to rows and its shape restored after.
  * @flow layers.dense
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3]]
+ * const ones = flow.onesInitializer();
+ * flow.layers.dense(x, 2, { kernelInitializer: ones, name: "out" }); // -> [[6, 6]]
+ * flow.getVariable("out-weight").shape; // -> [2, 3]
+ * ```
  */
 export function dense(inputs: Blob, units: number, options: DenseOptions = {}): Blob {
   checkOptions("layers.dense", options, known);

@@ -27,9 +27,14 @@ export interface LayerNormOptions {
 const known = ["center", "scale", "trainable", "beginNormAxis", "beginParamsAxis", "epsilon", "name"] as const;
 
 /**
- * `gamma (x - mean) / sqrt(variance + epsilon) + beta` over the axes from `beginNormAxis` on: variables `<name>-beta` (zeros)
- * and `<name>-gamma` (ones) of shape `inputs.shape[beginParamsAxis:]`. (v0.2's CPU path left gamma out.)
+ * `gamma (x - mean) / sqrt(variance + epsilon) + beta` over the axes from `beginNormAxis` on: variables `<name>-beta`
+ * (zeros) and `<name>-gamma` (ones) of shape `inputs.shape[beginParamsAxis:]`. (v0.2's CPU path left gamma out.)
  * @flow layers.layer_norm
+ * @example
+ * ```ts job
+ * // x = [[1, 3]]
+ * flow.layers.layerNorm(x, { epsilon: 0 }); // -> [[-1, 1]]
+ * ```
  */
 export function layerNorm(inputs: Blob, options: LayerNormOptions = {}): Blob {
   checkOptions("layers.layerNorm", options, known);

@@ -18,7 +18,15 @@ import { scalarLike } from "./sources.js";
 import { erf } from "./special.js";
 import { exp, log1p, unary, unaryFormula } from "./unary.js";
 
-/** `max(x, 0)`; its slope at 0 is 0.  @flow nn.relu @flow math.relu */
+/**
+ * `max(x, 0)`; its slope at 0 is 0.
+ * @flow nn.relu @flow math.relu
+ * @example
+ * ```ts job
+ * // x = [-1, 0, 2]
+ * flow.nn.relu(x); // -> [0, 0, 2]
+ * ```
+ */
 export const relu: Unary = (x, { name } = {}) => emit(reluOp, [x], {}, name);
 export const reluOp = unary("relu", ({ y, dy }) => [where(holds(greaterOp, y, 0), dy, scalarLike(0, dy))]);
 
@@ -28,7 +36,15 @@ export interface LeakyReluOptions extends Named {
   readonly alpha?: number;
 }
 
-/** `x` where x > 0, else `alpha x`.  @flow nn.leaky_relu */
+/**
+ * `x` where x > 0, else `alpha x`.
+ * @flow nn.leaky_relu
+ * @example
+ * ```ts job
+ * // x = [-1, 2]
+ * flow.nn.leakyRelu(x, { alpha: 0.1 }); // -> [-0.1, 2]
+ * ```
+ */
 export function leakyRelu(x: Blob, { alpha = 0.2, name }: LeakyReluOptions = {}): Blob {
   return emit(leakyReluOp, [x], { alpha }, name);
 }
@@ -41,11 +57,27 @@ export const leakyReluOp = decomposable("leakyRelu", {
   decompose: ([x], { alpha }) => [where(holds(greaterOp, x!, 0), x!, multiply(x!, alpha))],
 });
 
-/** `1 / (1 + e^-x)`.  @flow math.sigmoid @flow math.sigmoid_v2 */
+/**
+ * `1 / (1 + e^-x)`.
+ * @flow math.sigmoid @flow math.sigmoid_v2
+ * @example
+ * ```ts job
+ * // x = [0, 2]
+ * flow.math.sigmoid(x); // -> [0.5, 0.8808]
+ * ```
+ */
 export const sigmoid: Unary = (x, { name } = {}) => emit(sigmoidOp, [x], {}, name);
 export const sigmoidOp = unary("sigmoid", ({ y, dy }) => [multiply(dy, multiply(y, subtract(1, y)))]);
 
-/** `x Φ(x) = x/2 (1 + erf(x / √2))`.  @flow math.gelu */
+/**
+ * `x Φ(x) = x/2 (1 + erf(x / √2))`.
+ * @flow math.gelu
+ * @example
+ * ```ts job
+ * // x = [-1, 0, 1]
+ * flow.math.gelu(x); // -> [-0.15866, 0, 0.84134]
+ * ```
+ */
 export const gelu: Unary = (x, { name } = {}) => emit(geluOp, [x], {}, name);
 export const geluOp = unaryFormula(
   "gelu",

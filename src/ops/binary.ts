@@ -44,7 +44,15 @@ export const squaredDifference: Binary = (x, y, { name } = {}) => {
   return multiply(difference, difference, name === undefined ? {} : { name });
 };
 
-/** `x` to the power `y`, broadcast. Towards y the gradient is `x^y log(x)` where x > 0, else 0.  @flow math.pow */
+/**
+ * `x` to the power `y`, broadcast. Towards y the gradient is `x^y log(x)` where x > 0, else 0.
+ * @flow math.pow
+ * @example
+ * ```ts job
+ * // x = [1, 2, 3]
+ * flow.math.pow(x, 2); // -> [1, 4, 9]
+ * ```
+ */
 export function pow(x: Operand, y: Operand, { name }: Named = {}): Blob {
   return emit(powOp, operands("pow", x, y), {}, name);
 }
@@ -144,7 +152,13 @@ export interface ClipOptions extends Named {
 
 /**
  * `values` held within [minValue, maxValue]; the gradient passes on the closed interval. At least one bound is needed.
- * @flow math.clip_by_value @flow clip_by_value @flow clip_by_scalar @flow clip @flow clamp
+ * @flow math.clip_by_value @flow clip_by_value @flow clip_by_scalar @flow clip
+ * @flow clamp
+ * @example
+ * ```ts job
+ * // x = [-2, 0.5, 3]
+ * flow.clipByValue(x, { minValue: -1, maxValue: 1 }); // -> [-1, 0.5, 1]
+ * ```
  */
 export function clipByValue(values: Blob, { minValue, maxValue, name }: ClipOptions = {}): Blob {
   if (minValue === undefined && maxValue === undefined)

@@ -137,9 +137,15 @@ export interface Conv2dOptions extends Named {
 }
 
 /**
- * 2-D cross-correlation without a bias. `padding` `"SAME"` puts the odd cell before (`"SAME_UPPER"` after); an array holds
- * one entry per axis of the input.
+ * 2-D cross-correlation without a bias. `padding` `"SAME"` puts the odd cell before (`"SAME_UPPER"` after); an array
+ * holds one entry per axis of the input.
  * @flow nn.conv2d
+ * @example
+ * ```ts job
+ * // x = [[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]]
+ * // w = [[[[1, 0], [0, 1]]]]
+ * flow.nn.conv2d(x, w, 1, "VALID"); // -> [[[[6, 8], [12, 14]]]]
+ * ```
  */
 export function conv2d(
   input: Blob,

@@ -58,7 +58,16 @@ function numberLike(where: string, value: number, like: Blob): Blob {
 
 // --- arithmetic ----------------------------------------------------------------------------------------------------
 
-/** `x + y`, by numpy broadcasting; a number takes the blob's dtype.  @flow math.add */
+/**
+ * `x + y`, by numpy broadcasting; a number takes the blob's dtype.
+ * @flow math.add
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.math.add(x, 1); // -> [[2, 3, 4], [5, 6, 7]]
+ * x.add(x); // -> [[2, 4, 6], [8, 10, 12]]
+ * ```
+ */
 export function add(x: Operand, y: Operand, { name }: Named = {}): Blob {
   return emit(addOp, operands("add", x, y), {}, name);
 }
@@ -76,7 +85,15 @@ export function multiply(x: Operand, y: Operand, { name }: Named = {}): Blob {
 }
 export const multiplyOp = binary("multiply", ({ inputs: [x, y], dy }) => [multiply(dy, y!), multiply(dy, x!)]);
 
-/** `x / y`, broadcast; IEEE for floats (v0.2 gave 0 for a division by the number 0), truncated for integers.  @flow math.divide */
+/**
+ * `x / y`, broadcast; IEEE for floats (v0.2 gave 0 for a division by the number 0), truncated for integers.
+ * @flow math.divide
+ * @example
+ * ```ts job
+ * // x = [1, -1, 0]
+ * flow.math.divide(x, 0); // -> [Infinity, -Infinity, NaN]
+ * ```
+ */
 export function divide(x: Operand, y: Operand, { name }: Named = {}): Blob {
   return emit(divideOp, operands("divide", x, y), {}, name);
 }
@@ -85,7 +102,15 @@ export const divideOp = binary("divide", ({ inputs: [, v], y, dy }) => [
   negative(divide(multiply(dy, y), v!)),
 ]);
 
-/** The larger operand, broadcast; where both are equal x is taken, and gets the gradient.  @flow math.maximum */
+/**
+ * The larger operand, broadcast; where both are equal x is taken, and gets the gradient.
+ * @flow math.maximum
+ * @example
+ * ```ts job
+ * // x = [-1, 0, 2]
+ * flow.math.maximum(x, 0); // -> [0, 0, 2]
+ * ```
+ */
 export function maximum(x: Operand, y: Operand, { name }: Named = {}): Blob {
   return emit(maximumOp, operands("maximum", x, y), {}, name);
 }
@@ -146,7 +171,16 @@ export const notEqual: Binary = compare(notEqualOp);
 export const less: Binary = compare(lessOp);
 /** `x <= y`, broadcast, as int8 0 or 1.  @flow math.less_equal */
 export const lessEqual: Binary = compare(lessEqualOp);
-/** `x > y`, broadcast, as int8 0 or 1.  @flow math.greater */
+/**
+ * `x > y`, broadcast, as int8 0 or 1.
+ * @flow math.greater
+ * @example
+ * ```ts job
+ * // x = [1, 2, 3]
+ * flow.math.greater(x, 2); // -> [0, 0, 1]
+ * x.greater(2).dtype; // -> "int8"
+ * ```
+ */
 export const greater: Binary = compare(greaterOp);
 /** `x >= y`, broadcast, as int8 0 or 1.  @flow math.greater_equal */
 export const greaterEqual: Binary = compare(greaterEqualOp);
@@ -158,7 +192,15 @@ export const logicalAnd: Binary = (x, y, { name } = {}) =>
     name === undefined ? {} : { name },
   );
 
-/** `x` where `condition` is not 0, else `y`; all three broadcast.  @flow where */
+/**
+ * `x` where `condition` is not 0, else `y`; all three broadcast.
+ * @flow where
+ * @example
+ * ```ts job
+ * // x = [-1, 2]
+ * flow.where(flow.math.less(x, 0), 0, x); // -> [0, 2]
+ * ```
+ */
 export function where(condition: Blob, x: Operand, y: Operand, { name }: Named = {}): Blob {
   const chosen = condition.dtype === "bool" ? condition : cast(condition, "bool");
   return emit(whereOp, [chosen, ...operands("where", x, y)], {}, name);
@@ -179,7 +221,15 @@ export const whereOp = op("where", {
   grad: ({ inputs: [condition], dy }) => [null, ...choose(condition!, dy)],
 });
 
-/** `x` in another dtype: floats to integers truncate, anything not 0 is a true bool.  @flow cast */
+/**
+ * `x` in another dtype: floats to integers truncate, anything not 0 is a true bool.
+ * @flow cast
+ * @example
+ * ```ts job
+ * // x = [-1.7, 2.9]
+ * flow.cast(x, flow.int32); // -> [-1, 2]
+ * ```
+ */
 export function cast(x: Blob, dtype: DType, { name }: Named = {}): Blob {
   return x.dtype === dtype ? x : emit(castOp, [x], { dtype }, name);
 }

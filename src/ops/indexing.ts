@@ -27,7 +27,15 @@ function requireIndices(where: string, name: string, x: Blob): void {
 
 // --- order ---------------------------------------------------------------------------------------------------------
 
-/** Index of the first maximum of the last axis, int32; a rank-1 input gives `[1]`.  @flow math.argmax */
+/**
+ * Index of the first maximum of the last axis, int32; a rank-1 input gives `[1]`.
+ * @flow math.argmax
+ * @example
+ * ```ts job
+ * // x = [[1, 3, 2], [5, 5, 4]]
+ * flow.math.argmax(x); // -> [1, 0]
+ * ```
+ */
 export function argmax(x: Blob, { name }: Named = {}): Blob {
   return emit(argmaxOp, [x], { axis: normalizeAxis("argmax", x.shape.length, -1) }, name);
 }
@@ -50,6 +58,11 @@ export interface TopKOptions extends Named {
 /**
  * Indices, int32, of the `k` largest elements along the last axis, largest first, of equals the lower index first.
  * @flow math.top_k
+ * @example
+ * ```ts job
+ * // x = [[1, 3, 2], [5, 5, 4]]
+ * flow.math.topK(x, { k: 2 }); // -> [[1, 2], [0, 1]]
+ * ```
  */
 export function topK(input: Blob, { k = 1, name }: TopKOptions = {}): Blob {
   if (!Number.isInteger(k) || k < 1) throw new FlowError("E_ARGUMENT", `topK: k is ${k}, expected a positive integer`);
@@ -71,8 +84,17 @@ export interface GatherOptions extends Named {
 }
 
 /**
- * Slices of `params` along `axis`, one for each index: shape `params[:axis] + indices + params[axis + 1:]`, with the shared
- * dimensions once. An index outside the axis fails the step with E_INDEX (v0.2 gave zeros).  @flow gather
+ * Slices of `params` along `axis`, one for each index: shape `params[:axis] + indices + params[axis + 1:]`, with the
+ * shared dimensions once. An index outside the axis fails the step with E_INDEX (v0.2 gave zeros).
+ * @flow gather
+ * @example
+ * ```ts job
+ * // params = [[1, 2], [3, 4], [5, 6]]
+ * // indices: int32 = [2, 0]
+ * // columns: int32 = [1, 0]
+ * flow.gather(params, indices); // -> [[5, 6], [1, 2]]
+ * flow.gather(params, columns, { axis: 1 }); // -> [[2, 1], [4, 3], [6, 5]]
+ * ```
  */
 export function gather(params: Blob, indices: Blob, { axis, batchDims = 0, name }: GatherOptions = {}): Blob {
   requireIndices("gather", "indices", indices);
@@ -120,7 +142,16 @@ export interface OneHotOptions extends Named {
   readonly dtype?: DType;
 }
 
-/** `onValue` at each index along a new axis of size `depth`, else `offValue`. An index outside fails the step with E_INDEX.  @flow one_hot */
+/**
+ * `onValue` at each index along a new axis of size `depth`, else `offValue`. An index outside fails the step with
+ * E_INDEX.
+ * @flow one_hot
+ * @example
+ * ```ts job
+ * // labels: int32 = [2, 0]
+ * flow.oneHot(labels, 3); // -> [[0, 0, 1], [1, 0, 0]]
+ * ```
+ */
 export function oneHot(
   indices: Blob,
   depth: number,
@@ -141,7 +172,15 @@ export function oneHot(
 
 // --- masks ---------------------------------------------------------------------------------------------------------
 
-/** `value` where `mask` is not 0, else `x`; broadcast.  @flow masked_fill */
+/**
+ * `value` where `mask` is not 0, else `x`; broadcast.
+ * @flow masked_fill
+ * @example
+ * ```ts job
+ * // x = [1, 2, 3]
+ * flow.maskedFill(x, x.greater(2), -1); // -> [1, 2, -1]
+ * ```
+ */
 export function maskedFill(x: Blob, mask: Blob, value: number, options?: Named): Blob {
   return where(mask, value, x, options);
 }
@@ -152,7 +191,15 @@ export interface TrilOptions extends Named {
   readonly diagonal?: number;
 }
 
-/** The lower triangle of the last two axes: 0 where column > row + `diagonal`.  @flow math.tril @flow nn.tril */
+/**
+ * The lower triangle of the last two axes: 0 where column > row + `diagonal`.
+ * @flow math.tril @flow nn.tril
+ * @example
+ * ```ts job
+ * // x = [[1, 2], [3, 4]]
+ * flow.math.tril(x); // -> [[1, 0], [3, 4]]
+ * ```
+ */
 export function tril(x: Blob, { diagonal = 0, name }: TrilOptions = {}): Blob {
   if (x.shape.length < 2) throw new FlowError("E_SHAPE", `tril: got ${textOf(x)}, expected a rank of at least 2`);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
@@ -163,9 +210,16 @@ export function tril(x: Blob, { diagonal = 0, name }: TrilOptions = {}): Blob {
 // --- sums by index -------------------------------------------------------------------------------------------------
 
 /**
- * Sums of the slices of `data` that share a segment id: shape `data[:axis] + [numSegments] + data[axis + rank(ids):]`. Ids
- * have the shape of `data` from `axis` on; one of `numSegments` or more is left out, a negative one fails the step with
- * E_INDEX.  @flow math.unsorted_segment_sum @flow unsorted_segment_sum
+ * Sums of the slices of `data` that share a segment id: shape `data[:axis] + [numSegments] + data[axis + rank(ids):]`.
+ * Ids have the shape of `data` from `axis` on; one of `numSegments` or more is left out, a negative one fails the step
+ * with E_INDEX.
+ * @flow math.unsorted_segment_sum @flow unsorted_segment_sum
+ * @example
+ * ```ts job
+ * // data = [1, 2, 3]
+ * // ids: int32 = [1, 0, 1]
+ * flow.math.unsortedSegmentSum(data, ids, 2); // -> [2, 4]
+ * ```
  */
 export function unsortedSegmentSum(
   data: Blob,

@@ -15,7 +15,17 @@ export interface MatmulOptions extends Named {
 }
 export type MatmulAttrs = { readonly transposeA: boolean; readonly transposeB: boolean };
 
-/** Matrix product over the last two axes; ranks and leading dimensions must be equal.  @flow matmul @flow linalg.matmul */
+/**
+ * Matrix product over the last two axes; ranks and leading dimensions must be equal.
+ * @flow matmul @flow linalg.matmul
+ * @example
+ * ```ts job
+ * // a = [[1, 2], [3, 4]]
+ * // b = [[1, 0], [0, 2]]
+ * flow.matmul(a, b); // -> [[1, 4], [3, 8]]
+ * flow.matmul(a, b, { transposeA: true }); // -> [[1, 6], [2, 8]]
+ * ```
+ */
 export function matmul(a: Blob, b: Blob, { transposeA = false, transposeB = false, name }: MatmulOptions = {}): Blob {
   return emit(matmulOp, [a, b], { transposeA, transposeB }, name);
 }
@@ -62,7 +72,16 @@ export interface BiasAddOptions extends Named {
   readonly dataFormat?: string;
 }
 
-/** Adds a rank-1 bias along the channel axis.  @flow nn.bias_add */
+/**
+ * Adds a rank-1 bias along the channel axis.
+ * @flow nn.bias_add
+ * @example
+ * ```ts job
+ * // x = [[1, 2], [3, 4]]
+ * // b = [10, 20]
+ * flow.nn.biasAdd(x, b); // -> [[11, 22], [13, 24]]
+ * ```
+ */
 export function biasAdd(value: Blob, bias: Blob, { dataFormat, name }: BiasAddOptions = {}): Blob {
   const format = dataFormat?.toUpperCase();
   if (format !== undefined && !format.startsWith("NC") && !(format.startsWith("N") && format.endsWith("C"))) {

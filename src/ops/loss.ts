@@ -42,7 +42,15 @@ function softmaxAxis(where: string, x: Blob, axis: number): number {
   return at;
 }
 
-/** `exp(x - max) / sum(exp(x - max))` along `axis`.  @flow nn.softmax */
+/**
+ * `exp(x - max) / sum(exp(x - max))` along `axis`.
+ * @flow nn.softmax
+ * @example
+ * ```ts job
+ * // x = [[0, 0], [0, 1]]
+ * flow.nn.softmax(x); // -> [[0.5, 0.5], [0.26894, 0.73106]]
+ * ```
+ */
 export function softmax(logits: Blob, { axis = -1, name }: SoftmaxOptions = {}): Blob {
   return emit(softmaxOp, [logits], { axis: softmaxAxis("softmax", logits, axis) }, name);
 }
@@ -65,10 +73,16 @@ export const logSoftmaxOp = op("logSoftmax", {
 });
 
 /**
- * `-log(softmax(logits)[label])` for each row of the last axis, unreduced: shape `logits.shape[:-1]`. Labels are int32 or
- * int64 of that shape (or with a trailing 1). Computed by log-sum-exp, without v0.2's clamp of the probability at 1e-20.
- * A label outside [0, depth) fails the step with E_LABEL and nothing is updated.
+ * `-log(softmax(logits)[label])` for each row of the last axis, unreduced: shape `logits.shape[:-1]`. Labels are int32
+ * or int64 of that shape (or with a trailing 1). Computed by log-sum-exp, without v0.2's clamp of the probability at
+ * 1e-20. A label outside [0, depth) fails the step with E_LABEL and nothing is updated.
  * @flow nn.sparse_softmax_cross_entropy_with_logits
+ * @example
+ * ```ts job
+ * // labels: int32 = [0, 1]
+ * // logits = [[0, 0], [0, 1]]
+ * flow.nn.sparseSoftmaxCrossEntropyWithLogits(labels, logits); // -> [0.69315, 0.31326]
+ * ```
  */
 export function sparseSoftmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, { name }: Named = {}): Blob {
   const where = "sparseSoftmaxCrossEntropyWithLogits";
@@ -116,9 +130,15 @@ export const sparseSoftmaxCrossEntropyOp = decomposable("sparseSoftmaxCrossEntro
 });
 
 /**
- * `-sum(labels · log(softmax(logits)))` over the last axis, unreduced: shape `logits.shape[:-1]`. Labels are probabilities of
- * the shape and dtype of the logits. Computed by log-sum-exp, without v0.2's clamp.
+ * `-sum(labels · log(softmax(logits)))` over the last axis, unreduced: shape `logits.shape[:-1]`. Labels are
+ * probabilities of the shape and dtype of the logits. Computed by log-sum-exp, without v0.2's clamp.
  * @flow nn.softmax_cross_entropy_with_logits
+ * @example
+ * ```ts job
+ * // labels = [[0.5, 0.5]]
+ * // logits = [[0, 1]]
+ * flow.nn.softmaxCrossEntropyWithLogits(labels, logits); // -> [0.81326]
+ * ```
  */
 export function softmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, { name }: Named = {}): Blob {
   const where = "softmaxCrossEntropyWithLogits";
@@ -132,9 +152,16 @@ export function softmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, { name
 }
 
 /**
- * `-log(max(prediction[label], 1e-20))` for each row of the last axis, unreduced: prediction holds probabilities. Labels are
- * as for `sparseSoftmaxCrossEntropyWithLogits`, which is more exact and to be preferred where there are logits.
+ * `-log(max(prediction[label], 1e-20))` for each row of the last axis, unreduced: prediction holds probabilities.
+ * Labels are as for `sparseSoftmaxCrossEntropyWithLogits`, which is more exact and to be preferred where there are
+ * logits.
  * @flow nn.sparse_cross_entropy
+ * @example
+ * ```ts job
+ * // labels: int32 = [1]
+ * // prediction = [[0.5, 0.25, 0.25]]
+ * flow.nn.sparseCrossEntropy(labels, prediction); // -> [1.38629]
+ * ```
  */
 export function sparseCrossEntropy(labels: Blob, prediction: Blob, { name }: Named = {}): Blob {
   const where = "sparseCrossEntropy";
@@ -156,6 +183,12 @@ export function sparseCrossEntropy(labels: Blob, prediction: Blob, { name }: Nam
 /**
  * `max(x, 0) - x z + log(1 + e^-|x|)`, unreduced, for logits x and labels z in [0, 1] of any dtype.
  * @flow nn.sigmoid_cross_entropy_with_logits
+ * @example
+ * ```ts job
+ * // labels = [1, 0]
+ * // logits = [0, 2]
+ * flow.nn.sigmoidCrossEntropyWithLogits(labels, logits); // -> [0.69315, 2.12693]
+ * ```
  */
 export function sigmoidCrossEntropyWithLogits(labels: Blob, logits: Blob, { name }: Named = {}): Blob {
   const where = "sigmoidCrossEntropyWithLogits";
@@ -175,7 +208,16 @@ export interface SmoothL1Options extends Named {
   readonly beta?: number;
 }
 
-/** `d² / (2 beta)` where d = |prediction - label| < beta, else `d - beta / 2`; unreduced.  @flow smooth_l1_loss */
+/**
+ * `d² / (2 beta)` where d = |prediction - label| < beta, else `d - beta / 2`; unreduced.
+ * @flow smooth_l1_loss
+ * @example
+ * ```ts job
+ * // prediction = [0, 0]
+ * // label = [0.5, 3]
+ * flow.smoothL1Loss(prediction, label); // -> [0.125, 2.5]
+ * ```
+ */
 export function smoothL1Loss(prediction: Blob, label: Blob, { beta = 1, name }: SmoothL1Options = {}): Blob {
   if (!(typeof beta === "number" && beta >= 0))
     throw new FlowError("E_ARGUMENT", `smoothL1Loss: beta is ${beta}, expected a number of at least 0`);

@@ -8,7 +8,15 @@ import { reduceMean, reduceSum } from "./reduce.js";
 import { reshape } from "./structure.js";
 import { rsqrt, sqrt } from "./unary.js";
 
-/** Mean and population variance over `axes`, by two passes.  @flow nn.moments */
+/**
+ * Mean and population variance over `axes`, by two passes.
+ * @flow nn.moments
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.nn.moments(x, [1]); // -> [[2, 5], [0.66667, 0.66667]]
+ * ```
+ */
 export function moments(
   x: Blob,
   axes: readonly number[],
@@ -113,7 +121,15 @@ export interface L2NormalizeOptions extends Named {
   readonly epsilon?: number;
 }
 
-/** `x / sqrt(max(sum(x²), epsilon))` along one axis.  @flow math.l2_normalize */
+/**
+ * `x / sqrt(max(sum(x²), epsilon))` along one axis.
+ * @flow math.l2_normalize
+ * @example
+ * ```ts job
+ * // x = [[3, 4]]
+ * flow.math.l2Normalize(x, { axis: 1 }); // -> [[0.6, 0.8]]
+ * ```
+ */
 export function l2Normalize(input: Blob, { axis, epsilon = 1e-12, name }: L2NormalizeOptions = {}): Blob {
   if (axis === undefined) throw new FlowError("E_ARGUMENT", "l2Normalize: axis is missing; pass { axis: -1 }");
   requireFloat("l2Normalize", input);

@@ -14,7 +14,17 @@ export interface ConcatOptions extends Named {
   readonly axis?: number;
 }
 
-/** The inputs one after the other along `axis`; all other dimensions must be equal.  @flow concat */
+/**
+ * The inputs one after the other along `axis`; all other dimensions must be equal.
+ * @flow concat
+ * @example
+ * ```ts job
+ * // x = [[1, 2]]
+ * // y = [[3, 4]]
+ * flow.concat([x, y]); // -> [[1, 2], [3, 4]]
+ * flow.concat([x, y], { axis: 1 }); // -> [[1, 2, 3, 4]]
+ * ```
+ */
 export function concat(inputs: readonly Blob[], { axis = 0, name }: ConcatOptions = {}): Blob {
   if (!Array.isArray(inputs) || inputs.length === 0)
     throw new FlowError("E_ARGUMENT", "concat: expected a list of at least one Blob");
@@ -45,7 +55,15 @@ export const concatOp = op("concat", {
   },
 });
 
-/** The inputs, of one shape, along a new axis. (v0.2 refused every axis.)  @flow stack */
+/**
+ * The inputs, of one shape, along a new axis. (v0.2 refused every axis.)
+ * @flow stack
+ * @example
+ * ```ts job
+ * // x = [1, 2]
+ * flow.stack([x, x], 1); // -> [[1, 1], [2, 2]]
+ * ```
+ */
 export function stack(inputs: readonly Blob[], axis = 0, { name }: Named = {}): Blob {
   const wide = inputs.map((x) => expandDims(x, axis));
   const at = wide[0] === undefined ? 0 : normalizeAxis("stack", wide[0].shape.length, axis);
@@ -62,8 +80,14 @@ export type SliceAttrs = {
 };
 
 /**
- * The part of `x` that begins at `begin` and has `size`, for each axis. Begin null is 0, negative counts from the end; size
- * null or -1 goes to the end.  @flow slice
+ * The part of `x` that begins at `begin` and has `size`, for each axis. Begin null is 0, negative counts from the end;
+ * size null or -1 goes to the end.
+ * @flow slice
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.slice(x, [0, 1], [-1, 2]); // -> [[2, 3], [5, 6]]
+ * ```
  */
 export function slice(
   x: Blob,
@@ -94,8 +118,14 @@ export function slice(
 export type SliceRange = readonly [start: number | null, stop: number | null, step: number | null];
 
 /**
- * Python's `x[start:stop:step]` for each axis; axes that are left out stay whole. start lies in [-d, d), stop in [-d - 1, d],
- * step is not 0 and may be negative; at least one element must be left.  @flow slice_v2
+ * Python's `x[start:stop:step]` for each axis; axes that are left out stay whole. start lies in [-d, d), stop in [-d -
+ * 1, d], step is not 0 and may be negative; at least one element must be left.
+ * @flow slice_v2
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.sliceV2(x, [[null, null, -1], [0, 3, 2]]); // -> [[4, 6], [1, 3]]
+ * ```
  */
 export function sliceV2(x: Blob, ranges: readonly SliceRange[], { name }: Named = {}): Blob {
   if (ranges.length > x.shape.length)
@@ -188,7 +218,15 @@ export interface PadOptions extends Named {
   readonly constantValue?: number;
 }
 
-/** `x` with `[before, after]` more elements on each axis, all `constantValue`.  @flow pad */
+/**
+ * `x` with `[before, after]` more elements on each axis, all `constantValue`.
+ * @flow pad
+ * @example
+ * ```ts job
+ * // x = [1, 2]
+ * flow.pad(x, [[1, 2]]); // -> [0, 1, 2, 0, 0]
+ * ```
+ */
 export function pad(
   x: Blob,
   paddings: readonly (readonly [number, number])[],

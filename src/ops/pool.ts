@@ -31,9 +31,14 @@ export interface PoolOptions extends Named {
 }
 
 /**
- * The largest cell of each window; where several are equal the first (in C order) gets the gradient. `"SAME"` puts the odd
- * cell of padding before.
+ * The largest cell of each window; where several are equal the first (in C order) gets the gradient. `"SAME"` puts the
+ * odd cell of padding before.
  * @flow nn.max_pool2d
+ * @example
+ * ```ts job
+ * // x = [[[[1, 2], [3, 4]]]]
+ * flow.nn.maxPool2d(x, 2, 2, "VALID"); // -> [[[[4]]]]
+ * ```
  */
 export function maxPool2d(
   input: Blob,
@@ -51,6 +56,11 @@ export function maxPool2d(
 /**
  * The mean of the cells of each window that lie inside the input.
  * @flow nn.avg_pool2d
+ * @example
+ * ```ts job
+ * // x = [[[[1, 2], [3, 4]]]]
+ * flow.nn.avgPool2d(x, 2, 2, "VALID"); // -> [[[[2.5]]]]
+ * ```
  */
 export function avgPool2d(
   input: Blob,

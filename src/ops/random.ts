@@ -8,10 +8,15 @@ import { hostOp, type Named } from "./define.js";
 import { cast, multiply } from "./elementwise.js";
 
 /**
- * In a train job: zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`; in a predict job,
- * or at rate 0, `x` itself. An element is kept where u >= rate. The mask depends on (seed, job, op name, call) alone, so it
- * is the same on every engine and after a resume.
+ * In a train job: zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`; in a predict
+ * job, or at rate 0, `x` itself. An element is kept where u >= rate. The mask depends on (seed, job, op name, call)
+ * alone, so it is the same on every engine and after a resume.
  * @flow nn.dropout
+ * @example
+ * ```ts job
+ * // x = [1, 2]
+ * flow.nn.dropout(x, 0.5); // -> [1, 2]
+ * ```
  */
 export function dropout(x: Blob, rate: number, { name }: Named = {}): Blob {
   if (!(typeof rate === "number" && rate >= 0 && rate < 1))

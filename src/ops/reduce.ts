@@ -35,7 +35,17 @@ const restoreAxes = (dy: Blob, x: Blob, { axes }: ReduceAttrs): Blob =>
     x.shape.map((d, axis) => (axes.includes(axis) ? 1 : d)),
   );
 
-/** Sums over `axis` (every axis when omitted; a full sum has shape `[1]`).  @flow math.reduce_sum */
+/**
+ * Sums over `axis` (every axis when omitted; a full sum has shape `[1]`).
+ * @flow math.reduce_sum
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.math.reduceSum(x); // -> [21]
+ * flow.math.reduceSum(x, { axis: 1 }); // -> [6, 15]
+ * flow.math.reduceSum(x, { axis: -1, keepdims: true }); // -> [[6], [15]]
+ * ```
+ */
 export function reduceSum(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
   return emit(reduceSumOp, [x], { axes: normalizeAxes("reduceSum", x, axis), keepDims: keepdims }, name);
 }
@@ -43,14 +53,30 @@ export const reduceSumOp = reduction("reduceSum", ({ inputs: [x], dy, attrs }) =
   broadcastTo(restoreAxes(dy, x!, attrs), x!.shape),
 ]);
 
-/** Means over `axis`.  @flow math.reduce_mean */
+/**
+ * Means over `axis`.
+ * @flow math.reduce_mean
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.math.reduceMean(x, { axis: 0 }); // -> [2.5, 3.5, 4.5]
+ * ```
+ */
 export function reduceMean(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
   const axes = normalizeAxes("reduceMean", x, axis);
   const count = sizeOf(axes.map((a) => x.shape[a]!));
   return divide(reduceSum(x, { axis: axes, keepdims }), count, name === undefined ? {} : { name });
 }
 
-/** Maxima over `axis`; equal maxima share the gradient equally.  @flow math.reduce_max */
+/**
+ * Maxima over `axis`; equal maxima share the gradient equally.
+ * @flow math.reduce_max
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.math.reduceMax(x, { axis: 1 }); // -> [3, 6]
+ * ```
+ */
 export function reduceMax(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
   return emit(reduceMaxOp, [x], { axes: normalizeAxes("reduceMax", x, axis), keepDims: keepdims }, name);
 }
@@ -87,7 +113,15 @@ export const reduceProdOp = reduction("reduceProd", ({ inputs: [x], y, dy, attrs
   return [multiply(restoreAxes(dy, x!, attrs), others)];
 });
 
-/** Population variances over `axis`, by two passes: the mean of `(x - mean)²`.  @flow math.reduce_variance */
+/**
+ * Population variances over `axis`, by two passes: the mean of `(x - mean)²`.
+ * @flow math.reduce_variance
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.math.reduceVariance(x, { axis: 1 }); // -> [0.66667, 0.66667]
+ * ```
+ */
 export function reduceVariance(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
   requireFloat("reduceVariance", x);
   const deviation = subtract(x, reduceMean(x, { ...(axis === undefined ? {} : { axis }), keepdims: true }));
@@ -115,7 +149,15 @@ function rootOf(x: Blob, name: string | undefined): Blob {
   return where(isZero, 0, sqrt(where(isZero, 1, x)), name === undefined ? {} : { name });
 }
 
-/** `log(sum(e^x))` over `axis`, with the maximum taken out first.  @flow math.reduce_logsumexp */
+/**
+ * `log(sum(e^x))` over `axis`, with the maximum taken out first.
+ * @flow math.reduce_logsumexp
+ * @example
+ * ```ts job
+ * // x = [1000, 1000]
+ * flow.math.reduceLogsumexp(x); // -> [1000.6931]
+ * ```
+ */
 export function reduceLogsumexp(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
   return emit(reduceLogsumexpOp, [x], { axes: normalizeAxes("reduceLogsumexp", x, axis), keepDims: keepdims }, name);
 }
@@ -137,7 +179,15 @@ export const reduceLogsumexpOp = decomposable("reduceLogsumexp", {
   },
 });
 
-/** 1 where any element over `axis` is not 0, else 0, as int8.  @flow math.reduce_any */
+/**
+ * 1 where any element over `axis` is not 0, else 0, as int8.
+ * @flow math.reduce_any
+ * @example
+ * ```ts job
+ * // x = [[0, 0], [0, 2]]
+ * flow.math.reduceAny(x, { axis: 1 }); // -> [0, 1]
+ * ```
+ */
 export function reduceAny(x: Blob, options: ReduceOptions = {}): Blob {
   return reduceMax(notEqual(x, 0), options);
 }

@@ -13,7 +13,14 @@ export interface ConstantOptions extends Named {
   readonly shape?: Shape;
 }
 
-/** A blob filled with one number.  @flow constant */
+/**
+ * A blob filled with one number.
+ * @flow constant
+ * @example
+ * ```ts job
+ * flow.constant(3, { dtype: flow.float, shape: [2] }); // -> [3, 3]
+ * ```
+ */
 export function constant(value: number, { dtype, shape = [1], name }: ConstantOptions = {}): Blob {
   if (dtype === undefined) throw new FlowError("E_ARGUMENT", "constant: dtype is missing; pass { dtype: flow.float }");
   if (typeof value !== "number")
@@ -37,7 +44,15 @@ export function constantLike(like: Blob, value: number, { dtype = like.dtype, na
   return constant(value, { dtype, shape: like.shape, ...(name === undefined ? {} : { name }) });
 }
 
-/** Zeros of the shape of `like`.  @flow zeros_like */
+/**
+ * Zeros of the shape of `like`.
+ * @flow zeros_like
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.zerosLike(x); // -> [[0, 0, 0], [0, 0, 0]]
+ * ```
+ */
 export function zerosLike(like: Blob, options?: LikeOptions): Blob {
   return constantLike(like, 0, options);
 }

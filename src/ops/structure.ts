@@ -6,7 +6,15 @@ import { type Named, normalizeAxis, op } from "./define.js";
 
 // --- shape ---------------------------------------------------------------------------------------------------------
 
-/** The same elements in C order under another shape; one dimension may be -1.  @flow reshape */
+/**
+ * The same elements in C order under another shape; one dimension may be -1.
+ * @flow reshape
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.reshape(x, [3, -1]); // -> [[1, 2], [3, 4], [5, 6]]
+ * ```
+ */
 export function reshape(x: Blob, shape: Shape, { name }: Named = {}): Blob {
   return emit(reshapeOp, [x], { shape: resolveShape(x, shape) }, name);
 }
@@ -38,7 +46,15 @@ export interface TransposeOptions extends Named {
   readonly perm?: readonly number[];
 }
 
-/** The axes of `x` in the order `perm`.  @flow transpose */
+/**
+ * The axes of `x` in the order `perm`.
+ * @flow transpose
+ * @example
+ * ```ts job
+ * // x = [[1, 2, 3], [4, 5, 6]]
+ * flow.transpose(x, { perm: [1, 0] }); // -> [[1, 4], [2, 5], [3, 6]]
+ * ```
+ */
 export function transpose(x: Blob, { perm, name }: TransposeOptions = {}): Blob {
   if (perm === undefined) throw new FlowError("E_ARGUMENT", "transpose: perm is missing; pass { perm: [1, 0] }");
   return emit(transposeOp, [x], { perm }, name);
@@ -59,7 +75,14 @@ export const transposeOp = op("transpose", {
 
 const invert = (perm: readonly number[]): number[] => perm.map((_, axis) => perm.indexOf(axis));
 
-/** `x` repeated along its unit (or missing leading) dimensions up to `shape`. */
+/**
+ * `x` repeated along its unit (or missing leading) dimensions up to `shape`.
+ * @example
+ * ```ts job
+ * // x = [[1], [2]]
+ * flow.broadcastTo(x, [2, 2]); // -> [[1, 1], [2, 2]]
+ * ```
+ */
 export function broadcastTo(x: Blob, shape: Shape, { name }: Named = {}): Blob {
   return sameShape(x.shape, shape) ? x : emit(broadcastToOp, [x], { shape }, name);
 }
@@ -88,7 +111,16 @@ export interface SqueezeOptions extends Named {
   readonly axis?: readonly number[];
 }
 
-/** Drops dimensions of size 1; what would have none left is `[1]`.  @flow squeeze */
+/**
+ * Drops dimensions of size 1; what would have none left is `[1]`.
+ * @flow squeeze
+ * @example
+ * ```ts job
+ * // x = [[[1], [2]]]
+ * flow.squeeze(x); // -> [1, 2]
+ * flow.squeeze(x, { axis: [0] }).shape; // -> [2, 1]
+ * ```
+ */
 export function squeeze(input: Blob, { axis, name }: SqueezeOptions = {}): Blob {
   const rank = input.shape.length;
   const axes =
@@ -100,7 +132,15 @@ export function squeeze(input: Blob, { axis, name }: SqueezeOptions = {}): Blob 
   return reshape(input, shape.length === 0 ? [1] : shape, name === undefined ? {} : { name });
 }
 
-/** A dimension of size 1 put in before `axis`, which lies in [-(rank + 1), rank].  @flow expand_dims */
+/**
+ * A dimension of size 1 put in before `axis`, which lies in [-(rank + 1), rank].
+ * @flow expand_dims
+ * @example
+ * ```ts job
+ * // x = [1, 2]
+ * flow.expandDims(x, 1); // -> [[1], [2]]
+ * ```
+ */
 export function expandDims(input: Blob, axis: number, options?: Named): Blob {
   const at = normalizeAxis("expandDims", input.shape.length + 1, axis);
   return reshape(input, [...input.shape.slice(0, at), 1, ...input.shape.slice(at)], options);
@@ -132,7 +172,14 @@ export function broadcastLike(x: Blob, like: Blob, { broadcastAxes, name }: Broa
   return broadcastTo(reshape(x, kept), like.shape, named);
 }
 
-/** `x` laid out `reps[i]` times along each axis i. */
+/**
+ * `x` laid out `reps[i]` times along each axis i.
+ * @example
+ * ```ts job
+ * // x = [[1, 2]]
+ * flow.tile(x, [2, 2]); // -> [[1, 2, 1, 2], [1, 2, 1, 2]]
+ * ```
+ */
 export function tile(x: Blob, reps: readonly number[], { name }: Named = {}): Blob {
   if (reps.length !== x.shape.length || !reps.every((n) => Number.isInteger(n) && n > 0))
     throw new FlowError(

@@ -64,7 +64,15 @@ export const expm1Op = unaryFormula(
 export const log: Unary = (x, { name } = {}) => emit(logOp, [x], {}, name);
 export const logOp = unary("log", ({ inputs: [x], dy }) => [divide(dy, x!)]);
 
-/** `log(1 + x)`, exact near 0.  @flow math.log1p */
+/**
+ * `log(1 + x)`, exact near 0.
+ * @flow math.log1p
+ * @example
+ * ```ts job
+ * // x = [0, 1e-6]
+ * flow.math.log1p(x).div(1e-6); // -> [0, 1]
+ * ```
+ */
 export const log1p: Unary = (x, { name } = {}) => emit(log1pOp, [x], {}, name);
 export const log1pOp = unaryFormula(
   "log1p",
@@ -87,7 +95,15 @@ export const rsqrt: Unary = (x, options) => divide(1, sqrt(x), options);
 /** `1 / x`.  @flow math.reciprocal */
 export const reciprocal: Unary = (x, options) => divide(1, x, options);
 
-/** `1 / x`, and 0 (with slope 0) where x is 0.  @flow math.reciprocal_no_nan */
+/**
+ * `1 / x`, and 0 (with slope 0) where x is 0.
+ * @flow math.reciprocal_no_nan
+ * @example
+ * ```ts job
+ * // x = [0, 4]
+ * flow.math.reciprocalNoNan(x); // -> [0, 0.25]
+ * ```
+ */
 export const reciprocalNoNan: Unary = (x, options) => {
   const zero = holds(equalOp, x, 0);
   return where(zero, 0, divide(1, where(zero, 1, x)), options);
@@ -228,6 +244,14 @@ export const floorOp = unary("floor", "stop");
 export const ceil: Unary = (x, { name } = {}) => emit(ceilOp, [x], {}, name);
 export const ceilOp = unary("ceil", "stop");
 
-/** The nearest integer, of two the even one; nothing flows back.  @flow math.round @flow math.rint */
+/**
+ * The nearest integer, of two the even one; nothing flows back.
+ * @flow math.round @flow math.rint
+ * @example
+ * ```ts job
+ * // x = [0.5, 1.5, 2.5]
+ * flow.math.round(x); // -> [0, 2, 2]
+ * ```
+ */
 export const round: Unary = (x, { name } = {}) => emit(roundOp, [x], {}, name);
 export const roundOp = unary("round", "stop");

@@ -114,7 +114,25 @@ export abstract class Optimizer {
   }
 }
 
-/** Clips by the norm of all gradients together: each times `min(1, clipNorm / norm)`.  @flow optimizer.grad_clipping.by_global_norm */
+/**
+ * Clips by the norm of all gradients together: each times `min(1, clipNorm / norm)`.
+ * @flow optimizer.grad_clipping.by_global_norm
+ * @example
+ * ```ts
+ * const gradClipping = flow.optimizer.gradClipping.byGlobalNorm(1);
+ * const step = flow.globalFunction({ type: "train", name: "clipped", returns: tp.Numpy }, () => {
+ *   const w = flow.getVariable("w", { shape: [2], initializer: flow.zerosInitializer() });
+ *   const rate = new flow.optimizer.PiecewiseConstantScheduler([], [1]);
+ *   // The gradient of the loss is [3, 3]; its norm, 4.24, is brought down to 1.
+ *   const factors = flow.constant(3, { dtype: flow.float, shape: [2] });
+ *   new flow.optimizer.SGD(rate, { momentum: 0, gradClipping }).minimize(flow.math.reduceSum(w.mul(factors)));
+ *   return w;
+ * });
+ * await new flow.train.CheckPoint().init();
+ * await step();
+ * await step(); // -> [-0.70711, -0.70711]
+ * ```
+ */
 export function byGlobalNorm(clipNorm: number): GradientClipping {
   if (!(typeof clipNorm === "number" && clipNorm > 0))
     throw new FlowError("E_ARGUMENT", `gradClipping.byGlobalNorm: clipNorm is ${clipNorm}, expected a positive number`);

@@ -11,9 +11,22 @@ export interface Schedule {
 }
 
 /**
- * `values[i]` for the first i with `step <= boundaries[i]`, else the last value. Boundaries are inclusive, and one value
- * more than boundaries is needed.
+ * `values[i]` for the first i with `step <= boundaries[i]`, else the last value. Boundaries are inclusive, and one
+ * value more than boundaries is needed.
  * @flow optimizer.PiecewiseConstantScheduler
+ * @example
+ * ```ts
+ * // 0.1 in the steps 0 to 2, then 0.01.
+ * const rate = new flow.optimizer.PiecewiseConstantScheduler([2], [0.1, 0.01]);
+ * const step = flow.globalFunction({ type: "train", name: "t", returns: tp.Numpy }, () => {
+ *   const w = flow.getVariable("w", { shape: [1], initializer: flow.zerosInitializer() });
+ *   new flow.optimizer.SGD(rate, { momentum: 0 }).minimize(w);
+ *   return w;
+ * });
+ * await new flow.train.CheckPoint().init();
+ * for (let i = 0; i < 4; i++) await step();
+ * await step(); // -> [-0.31]
+ * ```
  */
 export class PiecewiseConstantScheduler implements Schedule {
   constructor(

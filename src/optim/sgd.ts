@@ -11,9 +11,21 @@ export interface SGDOptions extends OptimizerOptions {
 }
 
 /**
- * Momentum: `v = momentum v - lr g; w = w + v` (slot `-momentum` holds v, so old steps keep their old rate; not Nesterov).
- * Plain: `w = w - lr g`.
+ * Momentum: `v = momentum v - lr g; w = w + v` (slot `-momentum` holds v, so old steps keep their old rate; not
+ * Nesterov). Plain: `w = w - lr g`.
  * @flow optimizer.SGD
+ * @example
+ * ```ts
+ * const step = flow.globalFunction({ type: "train", name: "descend", returns: tp.Numpy }, () => {
+ *   const w = flow.getVariable("w", { shape: [1], initializer: flow.constantInitializer(2) });
+ *   const loss = flow.math.square(w);
+ *   new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [0.1]), { momentum: 0 }).minimize(loss);
+ *   return loss;
+ * });
+ * await new flow.train.CheckPoint().init();
+ * await step(); // -> [4]
+ * await step(); // -> [2.56]
+ * ```
  */
 export class SGD extends Optimizer {
   override readonly name = "SGD";

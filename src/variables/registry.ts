@@ -134,9 +134,15 @@ const known = [
 
 /**
  * The variable of this name (inside the open namespaces), made where the job has none yet. Again in the same job it
- * returns the same blob: a given shape or dtype must agree, other settings are ignored, as documented. Another job shares
- * it by name and must give equal settings (`trainable` may differ).
+ * returns the same blob: a given shape or dtype must agree, other settings are ignored, as documented. Another job
+ * shares it by name and must give equal settings (`trainable` may differ).
  * @flow get_variable
+ * @example
+ * ```ts job
+ * const w = flow.getVariable("w", { shape: [2], initializer: flow.constantInitializer(3) });
+ * w.add(1); // -> [4, 4]
+ * console.log(flow.getVariable("w") === w); // -> true
+ * ```
  */
 export function getVariable(name: string, options: VariableOptions = {}): Blob {
   const builder = currentBuilder("getVariable");

@@ -26,7 +26,22 @@ export function l1(l = 0.01): Regularizer {
   return checked("regularizers.l1", l, 0);
 }
 
-/** The l2 penalty alone; not doubled: the gradient gets `l w`.  @flow regularizers.l2 */
+/**
+ * The l2 penalty alone; not doubled: the gradient gets `l w`.
+ * @flow regularizers.l2
+ * @example
+ * ```ts
+ * const step = flow.globalFunction({ type: "train", name: "decay", returns: tp.Numpy }, () => {
+ *   const initializer = flow.onesInitializer();
+ *   const w = flow.getVariable("w", { shape: [1], initializer, regularizer: flow.regularizers.l2(0.5) });
+ *   new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [0.1]), { momentum: 0 }).minimize(w);
+ *   return w;
+ * });
+ * await new flow.train.CheckPoint().init();
+ * await step(); // -> [1]
+ * await step(); // -> [0.85]
+ * ```
+ */
 export function l2(l = 0.01): Regularizer {
   return checked("regularizers.l2", 0, l);
 }
