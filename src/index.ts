@@ -1,3 +1,13 @@
+/**
+ * Jobs, variables and arrays; the modules hold functions by subject.
+ * @module
+ * @document ../docs/from-tfjs.md
+ * @document ../docs/from-pytorch.md
+ * @document ../docs/errors.md
+ * @document ../docs/checkpoint-format.md
+ * @document ../docs/debugging.md
+ */
+
 export * as config from "./api/config.js";
 export * as data from "./api/data.js";
 export * as layers from "./api/layers.js";
