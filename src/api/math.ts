@@ -20,6 +20,7 @@ export {
   equal,
   greater,
   greaterEqual,
+  isFinite,
   less,
   lessEqual,
   logicalAnd,

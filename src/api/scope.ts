@@ -1,2 +1,9 @@
 export { namespace } from "../graph/trace.js";
-export { placement } from "../job/scope.js";
+export {
+  consistentView,
+  consistentViewEnabled,
+  currentScope,
+  mirroredView,
+  mirroredViewEnabled,
+  placement,
+} from "../job/scope.js";

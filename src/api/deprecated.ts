@@ -1,0 +1,1 @@
+export { namespace as variableScope } from "../graph/trace.js";

@@ -1,0 +1,13 @@
+export {
+  ctrlPort,
+  currentResource,
+  dataPort,
+  grpcUseNoSignal,
+  init,
+  logbuflevel,
+  logDir,
+  logtostderr,
+  type Machine,
+  machine,
+  type Resource,
+} from "../job/env.js";

@@ -1,0 +1,1 @@
+export { addLoss } from "../optim/losses.js";

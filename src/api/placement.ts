@@ -1,0 +1,1 @@
+export { currentScope } from "../job/scope.js";

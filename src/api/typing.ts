@@ -1,0 +1,1 @@
+export { Bundle, Callback, ListListNumpy, ListNumpy, Numpy } from "../job/typing.js";
