@@ -43,6 +43,7 @@ export {
   type VarianceScalingOptions,
   varianceScalingInitializer,
 } from "./initializers/variance-scaling.js";
+export { type Description, describe } from "./job/describe.js";
 export { currentMachineId, currentResource } from "./job/env.js";
 export { FunctionConfig, functionConfig } from "./job/function-config.js";
 export { type CallOptions, globalFunction, type Job, type JobOptions } from "./job/global-function.js";

@@ -116,6 +116,22 @@ export function globalFunction(
   return makeJob(session, declaration, {});
 }
 
+const declarations = new WeakMap<object, { readonly session: Session; readonly declaration: Declaration }>();
+
+/** The session and declaration behind a job; E_ARGUMENT for anything else. */
+export function declarationOf(
+  where: string,
+  job: unknown,
+): { readonly session: Session; readonly declaration: Declaration } {
+  const known = typeof job === "function" ? declarations.get(job) : undefined;
+  if (known === undefined)
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: got ${job === null ? "null" : typeof job}, expected a job as flow.globalFunction gives it`,
+    );
+  return known;
+}
+
 function makeJob(session: Session, declaration: Declaration, options: CallOptions): Job<unknown[], unknown> {
   const { name } = declaration;
   const job = (...feeds: unknown[]): unknown => call(session, declaration, feeds, options, job);
@@ -140,6 +156,7 @@ function makeJob(session: Session, declaration: Declaration, options: CallOption
     const { objective } = session.job(name).latest.traced;
     return await learningRateAt(objective!.optimizer.schedule, at ?? next);
   };
+  declarations.set(job, { session, declaration });
   return Object.assign(job, {
     jobName: name,
     step,
