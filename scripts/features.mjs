@@ -19,7 +19,6 @@ const { values: given } = parseArgs({
 
 // Why a documented name may be missing.
 const reasons = [
-  "next: jobs in full",
   "later: operators and models",
   "later: optimizers and schedules",
   "later: checkpoint managers",
@@ -59,8 +58,8 @@ for (const file of readdirSync(given.source, { recursive: true, encoding: "utf8"
 
 const flow = await import(new URL("../dist/index.js", import.meta.url));
 const camel = (name) => name.replace(/(?<=[a-z0-9])_(\w)/g, (_, letter) => letter.toUpperCase());
-/** `math.reduce_sum` -> `math.reduceSum`; the module `typing` is exported as `tp`. */
-const place = (name) => camel(name).replace(/^typing\./, "tp.");
+/** `math.reduce_sum` -> `math.reduceSum`. */
+const place = camel;
 const resolve = (path) => path.split(".").reduce((at, part) => at?.[part], flow);
 
 const problems = [];
@@ -104,22 +103,23 @@ const summary = classes.map((kind) => {
 });
 const why = reasons.filter((reason) => missing.some((name) => known.get(name)?.reason === reason));
 
-/** Exported values that no tag names: functions, classes and constants, in modules and in `tp`. */
+const documented = [...tags].map(place);
+const isModule = (value) => value?.[Symbol.toStringTag] === "Module";
+/** Exported values that no tag names: functions, classes and constants. `tp` is `typing` again. */
 function ours(module, path) {
   return Object.keys(module).flatMap((key) => {
     const at = [...path, key].join(".");
-    const value = module[key];
-    const isModule = value?.[Symbol.toStringTag] === "Module" || at === "tp";
-    return isModule ? ours(value, [...path, key]) : [at];
+    if (at === "tp") return [];
+    if (isModule(module[key])) return ours(module[key], [...path, key]);
+    return documented.some((name) => name === at || name.startsWith(`${at}.`)) ? [] : [at];
   });
 }
-const documented = new Set([...tags].map(place));
-const beyond = ours(flow, []).filter((name) => !documented.has(name));
+const beyond = ours(flow, []);
 
 const text = `# Features
 
 ${present.length} of the ${names.length} names that OneFlow v0.2 exports are here, each under its documented name in camelCase
-(\`flow.math.reduce_sum\` is \`flow.math.reduceSum\`; \`typing\` is \`tp\`). Every other one has a reason. This page is written by
+(\`flow.math.reduce_sum\` is \`flow.math.reduceSum\`; \`typing\` is \`tp\` too). Every other one has a reason. This page is written by
 \`node scripts/features.mjs\` from the \`@flow\` tags in the sources and from the built package; a test fails where it is stale.
 
 | names | here | of |

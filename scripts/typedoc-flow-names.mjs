@@ -1,10 +1,17 @@
 // A TypeDoc plugin: a documented Python name, the `@flow` tag of a docstring, finds its page in the search.
 import { IndexEvent } from "typedoc";
 
-/** The `@flow` names of a declaration; an alias has those of what it stands for. */
+/** The members of an object's type, also where it is `Readonly` of one. */
+function membersOf(type) {
+  if (type?.type === "reference") return (type.typeArguments ?? []).flatMap(membersOf);
+  return type?.type === "reflection" ? (type.declaration.children ?? []) : [];
+}
+
+/** The `@flow` names of a declaration: an alias has those of what it stands for, an object those of its members too. */
 function flowNames(reflection) {
   const target = reflection.isReference() ? reflection.getTargetReflectionDeep() : reflection;
-  return [target.comment, ...(target.signatures ?? []).map((signature) => signature.comment)]
+  return [target, ...membersOf(target.type)]
+    .flatMap(({ comment, signatures = [] }) => [comment, ...signatures.map((signature) => signature.comment)])
     .flatMap((comment) => comment?.getTags("@flow") ?? [])
     .map((tag) =>
       tag.content

@@ -10,19 +10,30 @@
 
 export * as config from "./api/config.js";
 export * as data from "./api/data.js";
+export * as deprecated from "./api/deprecated.js";
+export * as distribute from "./api/distribute.js";
+export * as env from "./api/env.js";
+export * as experimental from "./api/experimental.js";
 export * as layers from "./api/layers.js";
 export * as linalg from "./api/linalg.js";
+export * as losses from "./api/losses.js";
 export * as math from "./api/math.js";
 export * as nn from "./api/nn.js";
 export * as optimizer from "./api/optimizer.js";
+export * as placement from "./api/placement.js";
 export * as regularizers from "./api/regularizers.js";
 export * as scope from "./api/scope.js";
 export * as train from "./api/train.js";
 export type * from "./api/types.js";
-export type { DType } from "./core/dtype.js";
+export * as tp from "./api/typing.js";
+export * as typing from "./api/typing.js";
+export { type GradientsOptions, gradients } from "./autodiff/gradients.js";
+export { convertOneflowDtypeToNumpyDtype, type DType, dtypes } from "./core/dtype.js";
 export { type ErrorCode, FlowError } from "./core/errors.js";
+export type { Pattern } from "./core/pattern.js";
 export { type ArrayLike, NdArray } from "./core/tensor.js";
 export { Blob } from "./graph/blob.js";
+export { namespace as nameScope } from "./graph/trace.js";
 export {
   constantInitializer,
   type Initializer,
@@ -43,10 +54,25 @@ export {
   type VarianceScalingOptions,
   varianceScalingInitializer,
 } from "./initializers/variance-scaling.js";
-export { globalFunction, type Job, type JobOptions } from "./job/global-function.js";
+export { type Description, describe } from "./job/describe.js";
+export { currentMachineId, currentResource } from "./job/env.js";
+export { FunctionConfig, functionConfig } from "./job/function-config.js";
+export { type CallOptions, globalFunction, type Job, type JobOptions } from "./job/global-function.js";
+export { findOrCreateModule } from "./job/module.js";
+export type { Argument, Placeholder, PlaceholderOptions } from "./job/placeholder.js";
 export type { JobResult } from "./job/result.js";
+export {
+  currentGlobalFunctionDesc,
+  currentScope,
+  type Placement,
+  placement as fixedPlacement,
+  type ScopeValue,
+} from "./job/scope.js";
 export { clearDefaultSession, syncDefaultSession } from "./job/session.js";
-export { type Placeholder, type Returns, tp } from "./job/typing.js";
+export { eagerExecutionEnabled, enableEagerExecution } from "./job/settings.js";
+export { FixedTensorDef, MirroredTensorDef, MirroredTensorListDef } from "./job/tensor-def.js";
+export type { Returns } from "./job/typing.js";
+export { type WatchHandler, type WatchOptions, watch, watchDiff } from "./job/watch.js";
 export {
   clipByValue,
   clipByValue as clamp,
@@ -67,6 +93,7 @@ export {
 export { matmul } from "./ops/linalg.js";
 export { type SmoothL1Options, smoothL1Loss } from "./ops/loss.js";
 export { concat, type PadOptions, pad, reverse, type SliceRange, slice, sliceV2, stack } from "./ops/parts.js";
+export { type CustomFunction, type CustomOp, registerOp, type UserOpBuilder, userOpBuilder } from "./ops/register.js";
 export { constant, constantLike, constantScalar, onesLike, zerosLike } from "./ops/sources.js";
 export {
   broadcastLike,
@@ -78,10 +105,13 @@ export {
   tile,
   transpose,
 } from "./ops/structure.js";
+export { assign } from "./variables/assign.js";
 export { getVariable, type VariableOptions } from "./variables/registry.js";
 
 /** A dtype: 32-bit floating point, another name of `float32`.  @flow float */
 export const float = "float32";
+/** A dtype: another name of `int8`.  @flow char */
+export const char = "int8";
 /** A dtype: 32-bit floating point, the default everywhere.  @flow float32 */
 export const float32 = "float32";
 /** A dtype: 64-bit floating point, another name of `float64`.  @flow double */

@@ -3,4 +3,29 @@
  * @module
  */
 
-export { computeThreadPoolSize, cpuDeviceNum, engine, gpuDeviceNum, seed } from "../job/settings.js";
+export {
+  checkNumerics,
+  collectActEvent,
+  collectiveBoxing,
+  commNetWorkerNum,
+  computeThreadPoolSize,
+  cpuDeviceNum,
+  enableDebugMode,
+  enableModelIoV2,
+  enableNumaAwareCudaMallocHost,
+  engine,
+  gpuDeviceNum,
+  loadLibrary,
+  machineNum,
+  maxMdsaveWorkerNum,
+  maxQueuedCalls,
+  persistenceBufByte,
+  rdmaMemBlockMbyte,
+  rdmaRecvMsgBufMbyte,
+  reservedDeviceMemMbyte,
+  reservedHostMemMbyte,
+  saveDownloadedFileToLocalFs,
+  seed,
+  threadEnableLocalMessageQueue,
+  useRdma,
+} from "../job/settings.js";

@@ -25,6 +25,7 @@ export {
   equal,
   greater,
   greaterEqual,
+  isFinite,
   less,
   lessEqual,
   logicalAnd,

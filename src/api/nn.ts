@@ -3,6 +3,7 @@
  * @module
  */
 
+export { Module } from "../job/module.js";
 export { type LeakyReluOptions, leakyRelu, relu } from "../ops/activation.js";
 export { type Conv2dOptions, type Conv2dTransposeOptions, conv2d, conv2dTranspose } from "../ops/conv.js";
 export { tril } from "../ops/indexing.js";

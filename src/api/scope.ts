@@ -4,4 +4,11 @@
  */
 
 export { namespace } from "../graph/trace.js";
-export { placement } from "../job/scope.js";
+export {
+  consistentView,
+  consistentViewEnabled,
+  currentScope,
+  mirroredView,
+  mirroredViewEnabled,
+  placement,
+} from "../job/scope.js";

@@ -4,25 +4,38 @@ export type { Shape } from "../core/shape.js";
 export type { NestedArray } from "../core/tensor.js";
 export type { MnistPart } from "../data/mnist.js";
 export type { BlobType, Operand } from "../graph/blob.js";
+export type { Attrs } from "../graph/graph.js";
 export type { Constant, InitializerDType, Normal, Uniform } from "../initializers/initializer.js";
 export type { DataFormatOption, VarianceScaling } from "../initializers/variance-scaling.js";
+export type { DescribedVariable } from "../job/describe.js";
+export type { TrainConfig } from "../job/function-config.js";
+export type { BlobArguments, Feeds } from "../job/global-function.js";
+export type { BlobsIn, Feed, FeedOf, Form } from "../job/placeholder.js";
+export type { CurrentScope, FunctionDescription, View } from "../job/scope.js";
 export type {
-  BlobArguments,
   BlobsOf,
-  Feeds,
-  NumpyType,
-  PlaceholderOptions,
+  BlobTree,
+  BundleType,
+  CallbackType,
+  CallOf,
+  FormType,
+  InForm,
+  LeavesOf,
+  PlaceholderMaker,
   ResultOf,
   ValueOf,
+  ValueType,
 } from "../job/typing.js";
 export type { ClipOptions } from "../ops/binary.js";
-export type { Named } from "../ops/define.js";
+export type { GradContext, GradRule, Named } from "../ops/define.js";
 export type { Binary, Unary } from "../ops/elementwise.js";
 export type { BiasAddOptions, MatmulOptions } from "../ops/linalg.js";
 export type { SoftmaxOptions } from "../ops/loss.js";
 export type { ConcatOptions } from "../ops/parts.js";
 export type { PoolOptions } from "../ops/pool.js";
+export type { UserOpCall } from "../ops/register.js";
 export type { ConstantOptions, LikeOptions } from "../ops/sources.js";
 export type { BroadcastLikeOptions, SqueezeOptions, TransposeOptions } from "../ops/structure.js";
 export type { Padding } from "../ops/window.js";
-export type { Slot, UpdateContext } from "../optim/optimizer.js";
+export type { MinimizeOptions, Slot, UpdateContext } from "../optim/optimizer.js";
+export type { Minimization } from "../optim/training-values.js";

@@ -1,116 +1,70 @@
-import { bug, FlowError } from "../core/errors.js";
-import { type Shape, sameShape } from "../core/shape.js";
-import type { Blob } from "../graph/blob.js";
-import type { Node } from "../graph/graph.js";
-import { currentBuilder, emit, textOf } from "../graph/trace.js";
-import { add } from "../ops/elementwise.js";
-import { findOp } from "../ops/index.js";
-import { reduceSum } from "../ops/reduce.js";
-import { constantOp } from "../ops/sources.js";
-import { reshape } from "../ops/structure.js";
+import { checkOptions, FlowError } from "../core/errors.js";
+import { sameShape } from "../core/shape.js";
+import { Blob } from "../graph/blob.js";
+import { currentBuilder, textOf } from "../graph/trace.js";
+import { zerosLike } from "../ops/sources.js";
+import { backpropagate } from "./backpropagate.js";
+
+/** Options of `gradients`. */
+export interface GradientsOptions {
+  /** Cotangents of the ys, of their types; default ones. */
+  readonly gradYs?: Blob | readonly Blob[];
+  /** What an x that no y depends on gives: default "error", or "zero". */
+  readonly unconnectedGradients?: "error" | "zero";
+}
 
 /**
- * Appends the gradients of `sum(ys)` with respect to each of `xs` to the current graph: reverse-mode differentiation
- * with cotangents of ones (or `seeds`). Null where no path leads from x to a y. Each op's rule is a line of calculus;
- * summing fan-out, reducing broadcast shapes and checking types happen here.
+ * The gradients of the sum of all elements of `ys` with respect to each of `xs`, inside a job of any type: one blob of x's
+ * dtype and shape for each x. They are blobs like any other, so gradients of gradients can be taken, and a loss may use
+ * them (a gradient penalty).
  */
-export function gradients(ys: readonly Blob[], xs: readonly Blob[], seeds?: readonly Blob[]): readonly (Blob | null)[] {
-  const nodes = [...currentBuilder("gradients").nodes];
-  const reached = dependents(nodes, xs);
-  const cotangents = new Map<Blob, Blob>();
-  const accumulate = (blob: Blob, part: Blob): void => {
-    const sum = cotangents.get(blob);
-    cotangents.set(blob, sum === undefined ? part : add(sum, part));
-  };
-  for (const [i, y] of ys.entries()) {
-    accumulate(y, seeds?.[i] ?? emit(constantOp, [], { value: 1, dtype: y.dtype, shape: y.shape }));
-  }
-
-  for (const node of nodes.toReversed()) {
-    const dys = node.outputs.map((output) => cotangents.get(output) ?? null);
-    const inputs = node.inputs.map((input) => reached.has(input));
-    if (dys.every((dy) => dy === null) || !inputs.includes(true)) continue;
-    const op = findOp(node.op);
-    if (op === undefined) throw bug(`gradients met '${node.op}'`);
-    if (op.grad === "stop") continue;
-    if (op.grad === undefined) throw missingGradient(node, nodes, xs, ys, reached);
-    const parts = op.grad({
-      inputs: node.inputs,
-      outputs: node.outputs,
-      attrs: node.attrs,
-      y: node.outputs[0]!,
-      dy: dys[0]!,
-      dys,
-    });
-    for (const [i, input] of node.inputs.entries()) {
-      const part = parts[i];
-      if (part === undefined) throw bug(`gradient of ${node.op} has no entry for input ${i}`);
-      if (part === null || !inputs[i]) continue;
-      if (part.dtype !== input.dtype)
-        throw bug(`gradient of ${node.op} for input ${i} is ${textOf(part)}, the input is ${textOf(input)}`);
-      accumulate(input, sumTo(part, input.shape, `gradient of ${node.op} for input ${i}`));
-    }
-  }
-  return xs.map((x) => cotangents.get(x) ?? null);
-}
-
-/** Blobs whose value depends on one of `xs`. */
-function dependents(nodes: readonly Node[], xs: readonly Blob[]): Set<Blob> {
-  const reached = new Set(xs);
-  for (const node of nodes) {
-    if (node.inputs.some((input) => reached.has(input))) for (const output of node.outputs) reached.add(output);
-  }
-  return reached;
-}
-
-/** Sums a cotangent over the axes along which the forward op repeated the input. */
-function sumTo(dy: Blob, shape: Shape, where: string): Blob {
-  if (sameShape(dy.shape, shape)) return dy;
-  const lead = dy.shape.length - shape.length;
-  const axes = dy.shape.flatMap((d, axis) => (axis < lead || (shape[axis - lead] === 1 && d !== 1) ? [axis] : []));
-  const summed = axes.length > 0 ? reduceSum(dy, { axis: axes, keepdims: true }) : dy;
-  if (lead < 0 || !sameShape(summed.shape.slice(lead), shape))
-    throw bug(`${where} is ${textOf(dy)}, the input has shape [${shape.join(",")}]`);
-  return reshape(summed, shape);
-}
-
-function missingGradient(
-  node: Node,
-  nodes: readonly Node[],
-  xs: readonly Blob[],
-  ys: readonly Blob[],
-  reached: ReadonlySet<Blob>,
-): FlowError {
-  const label = (n: Node): string => `${n.op}${n.name === undefined ? "" : ` '${n.name}'`}`;
-  const path = [label(node)];
-  for (
-    let at: Blob | undefined = node.inputs.find((input) => reached.has(input));
-    at !== undefined;
-    at = at.node.inputs.find((input) => reached.has(input))
-  ) {
-    path.unshift(label(at.node));
-    if (xs.includes(at)) break;
-  }
-  const targets = new Set(ys.map((y) => y.node));
-  const seen = new Set([node]);
-  for (let at: Node | undefined = node; at !== undefined && !targets.has(at); ) {
-    const outputs: readonly Blob[] = at.outputs;
-    at = nodes.find(
-      (n) => !seen.has(n) && n.inputs.some((input) => outputs.includes(input)) && leadsTo(n, targets, nodes),
+export function gradients(ys: Blob | readonly Blob[], xs: Blob, options?: GradientsOptions): Blob;
+export function gradients<const X extends readonly Blob[]>(
+  ys: Blob | readonly Blob[],
+  xs: X,
+  options?: GradientsOptions,
+): { readonly [K in keyof X]: Blob };
+export function gradients(
+  ys: Blob | readonly Blob[],
+  xs: Blob | readonly Blob[],
+  options: GradientsOptions = {},
+): Blob | readonly Blob[] {
+  checkOptions("gradients", options, ["gradYs", "unconnectedGradients"]);
+  currentBuilder("gradients");
+  const { gradYs, unconnectedGradients = "error" } = options;
+  if (unconnectedGradients !== "error" && unconnectedGradients !== "zero")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `gradients: unconnectedGradients is '${String(unconnectedGradients)}', expected "error" or "zero"`,
     );
-    if (at !== undefined) {
-      seen.add(at);
-      path.push(label(at));
-    }
+  const targets = floats("ys", ys);
+  const sources = floats("xs", xs);
+  const seeds = gradYs === undefined ? undefined : floats("gradYs", gradYs);
+  if (seeds !== undefined && seeds.length !== targets.length)
+    throw new FlowError("E_ARGUMENT", `gradients: got ${seeds.length} gradYs for ${targets.length} ys`);
+  for (const [i, seed] of (seeds ?? []).entries()) {
+    const y = targets[i]!;
+    if (seed.dtype !== y.dtype || !sameShape(seed.shape, y.shape))
+      throw new FlowError("E_SHAPE", `gradients: gradYs ${i} is ${textOf(seed)}, expected ${textOf(y)} as its y`);
   }
-  return new FlowError(
-    "E_GRADIENT",
-    `gradients: op ${label(node)} has no gradient and lies on the path ${path.join(" -> ")}; use another op there, or keep trainable variables out of its input`,
-  );
+  const found = backpropagate(targets, sources, seeds).map((gradient, i) => {
+    if (gradient !== null) return gradient;
+    const x = sources[i]!;
+    if (unconnectedGradients === "zero") return zerosLike(x);
+    throw new FlowError(
+      "E_GRADIENT",
+      `gradients: no y depends on x ${i} ('${x.opName}', ${textOf(x)}); leave it out, or pass { unconnectedGradients: "zero" }`,
+    );
+  });
+  return Array.isArray(xs) ? found : found[0]!;
 }
 
-function leadsTo(node: Node, targets: ReadonlySet<Node>, nodes: readonly Node[]): boolean {
-  const reached = new Set<Node>([node]);
-  for (const n of nodes) if (n.inputs.some((input) => reached.has(input.node))) reached.add(n);
-  return [...targets].some((target) => reached.has(target));
+function floats(what: string, value: Blob | readonly Blob[]): readonly Blob[] {
+  const list = value instanceof Blob ? [value] : value;
+  if (!Array.isArray(list) || list.length === 0 || !list.every((blob) => blob instanceof Blob))
+    throw new FlowError("E_ARGUMENT", `gradients: ${what} must be a Blob or a non-empty array of Blobs`);
+  for (const blob of list as readonly Blob[])
+    if (!blob.dtype.startsWith("float"))
+      throw new FlowError("E_DTYPE", `gradients: one of ${what} is ${textOf(blob)}, expected a floating dtype`);
+  return list as readonly Blob[];
 }

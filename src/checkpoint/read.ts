@@ -1,7 +1,7 @@
 import type { Stats } from "node:fs";
 import { lstat, readFile, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import { byteSize, dtypes } from "../core/dtype.js";
+import { byteSize, dtypeNames } from "../core/dtype.js";
 import { FlowError } from "../core/errors.js";
 import { isRecord, parseJson } from "../core/json.js";
 import { sameShape, sizeOf, typeText } from "../core/shape.js";
@@ -151,7 +151,7 @@ async function readState(where: string, path: string): Promise<RunState | undefi
   return { seed: state.seed as number, calls: state.calls };
 }
 
-const isDType = (value: unknown): value is string => (dtypes as readonly unknown[]).includes(value);
+const isDType = (value: unknown): value is string => (dtypeNames as readonly unknown[]).includes(value);
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isShape = (value: unknown): value is readonly number[] => Array.isArray(value) && value.every(isCount);
 const isSha256 = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/.test(value);

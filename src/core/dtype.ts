@@ -32,7 +32,17 @@ const arrays: Record<DType, ArrayClass> = {
   bool: Uint8Array,
 } as Record<DType, ArrayClass>;
 
-export const dtypes = Object.keys(arrays) as readonly DType[];
+export const dtypeNames = Object.keys(arrays) as readonly DType[];
+
+/** The dtypes that placeholders and variables can have.  @flow dtypes */
+export function dtypes(): readonly DType[] {
+  return dtypeNames.filter((dtype) => dtype !== "bool");
+}
+
+/** The name numpy has for a dtype: the same.  @flow convert_oneflow_dtype_to_numpy_dtype */
+export function convertOneflowDtypeToNumpyDtype(dtype: DType): string {
+  return dtype;
+}
 
 /** Bytes of an element as stored in files and engines. */
 export function byteSize(dtype: DType): number {

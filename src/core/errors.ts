@@ -2,6 +2,7 @@
 export type ErrorCode =
   | "E_ARGUMENT"
   | "E_ASYNC_JOB"
+  | "E_BUSY"
   | "E_CKPT_DIR"
   | "E_CKPT_EXISTS"
   | "E_CKPT_HASH"
@@ -20,6 +21,7 @@ export type ErrorCode =
   | "E_INDEX"
   | "E_LABEL"
   | "E_NAME"
+  | "E_NUMERICS"
   | "E_OPTIMIZER"
   | "E_OPTION"
   | "E_OUTSIDE_JOB"
@@ -98,6 +100,15 @@ export function checkOptions(where: string, options: object, known: readonly str
 // Frames of the package itself: everything under its dist/, or under src/ where source maps are on.
 const ownFolders = ["..", "../../src/"].map((folder) => new URL(folder, import.meta.url).href);
 
+/** True for a line of a stack trace, or a place in one, that lies in the package itself. */
+export function isOwnFrame(frame: string): boolean {
+  const site = /\(?((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*:\d+:\d+)\)?$/.exec(frame)?.[1];
+  return site !== undefined && ownFolders.some((folder) => hrefOf(site).startsWith(folder));
+}
+
+const hrefOf = (site: string): string =>
+  site.startsWith("file:") ? site : `file://${site.startsWith("/") ? "" : "/"}${site.replaceAll("\\", "/")}`;
+
 /** `file:line:column` of the nearest caller outside the package. */
 export function callSite(): string {
   const limit = Error.stackTraceLimit;
@@ -107,10 +118,7 @@ export function callSite(): string {
   for (const line of stack.split("\n").slice(1)) {
     const site = /\(?((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*:\d+:\d+)\)?$/.exec(line)?.[1];
     if (site === undefined || site.includes("node:internal")) continue;
-    const href = site.startsWith("file:")
-      ? site
-      : `file://${site.startsWith("/") ? "" : "/"}${site.replaceAll("\\", "/")}`;
-    if (!ownFolders.some((folder) => href.startsWith(folder))) return decodeURI(href.slice("file://".length));
+    if (!isOwnFrame(line)) return decodeURI(hrefOf(site).slice("file://".length));
   }
   return "an unknown place";
 }

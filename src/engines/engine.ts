@@ -33,6 +33,8 @@ export interface EngineSession {
   extend(program: Program): Promise<void>;
   /** Runs a job; `feeds` in the order of the graph's placeholders. Returns its outputs after updates are committed. */
   run(job: string, feeds: readonly Tensor[]): Promise<readonly Tensor[]>;
+  /** Forgets a job and frees what only it needs; variables stay. */
+  drop(job: string): Promise<void>;
   read(variable: string): Promise<Tensor>;
   write(variable: string, value: Tensor): Promise<void>;
   close(): Promise<void>;
@@ -46,12 +48,12 @@ export interface Engine {
 }
 
 /** An error of the check's code where the value of a hidden check lies outside its range. */
-export function assertCheck({ low, high, what, code }: Check, { data }: Tensor): void {
+export function assertCheck({ low, high, what, code, message }: Check, { data }: Tensor): void {
   for (const value of data) {
     if (Number(value) < low || Number(value) > high)
       throw new FlowError(
         code,
-        `${what} ${value} is outside [${low}, ${high}]; the step was not made and no variable changed`,
+        `${message ?? `${what} ${value} is outside [${low}, ${high}]`}; the step was not made and no variable changed`,
       );
   }
 }

@@ -29,8 +29,19 @@ export class GraphBuilder {
   readonly namespaces: string[] = [];
   /** Whether new nodes get automatic names: in the user's function, not in gradients and passes. */
   naming = false;
+  /** What makes the nodes that are added now, where that is not the user's function: `the gradient of 'dense1-matmul'`. */
+  origin: string | undefined;
 
   constructor(readonly context: TraceContext) {}
+
+  /** A builder that goes on from `graph`, with this one's names taken. */
+  fork(graph: Graph): GraphBuilder {
+    const copy = new GraphBuilder(this.context);
+    copy.adopt(graph);
+    for (const name of this.#names) copy.#names.add(name);
+    for (const [kind, count] of this.#counts) copy.#counts.set(kind, count);
+    return copy;
+  }
 
   get job(): string {
     return this.context.job;
@@ -86,6 +97,7 @@ export class GraphBuilder {
     const node: Node = { op, inputs: Object.freeze([...inputs]), attrs: Object.freeze({ ...attrs }), outputs, name };
     for (const [index, type] of types.entries()) outputs.push(new Blob(node, index, type));
     Object.freeze(outputs);
+    if (this.origin !== undefined) origins.set(node, this.origin);
     this.nodes.push(Object.freeze(node));
     return outputs;
   }
@@ -95,9 +107,26 @@ export class GraphBuilder {
     return this.append(op, [], attrs, [{ dtype: attrs.dtype, shape: attrs.shape }], attrs.name)[0]!;
   }
 
-  /** Sets the next value of a variable. */
+  /**
+   * Sets the next value of a variable. A second update continues from the first: where `value` reads the variable, it gets
+   * the first update's value.
+   */
   update(variable: string, value: Blob): void {
-    this.updates.set(variable, value);
+    const earlier = this.updates.get(variable);
+    const read = this.nodes.find((node) => node.op === "variable" && node.attrs.name === variable)?.outputs[0];
+    this.updates.set(variable, earlier === undefined || read === undefined ? value : this.#with(value, read, earlier));
+  }
+
+  /** `value` computed again with `replacement` in place of `blob`. */
+  #with(value: Blob, blob: Blob, replacement: Blob): Blob {
+    const moved = new Map([[blob, replacement]]);
+    for (const node of [...this.nodes]) {
+      if (!node.inputs.some((input) => moved.has(input))) continue;
+      const inputs = node.inputs.map((input) => moved.get(input) ?? input);
+      const outputs = this.append(node.op, inputs, node.attrs, node.outputs, undefined);
+      for (const [i, output] of node.outputs.entries()) moved.set(output, outputs[i]!);
+    }
+    return moved.get(value) ?? value;
   }
 
   /** Takes over a rewritten form of this graph. */
@@ -111,6 +140,13 @@ export class GraphBuilder {
   finish(): Graph {
     return { nodes: this.nodes, outputs: this.outputs, updates: this.updates, checks: this.checks };
   }
+}
+
+const origins = new WeakMap<Node, string>();
+
+/** What made a node that the user's function did not name, in words; undefined for the user's own. */
+export function originOf(node: Node): string | undefined {
+  return origins.get(node);
 }
 
 let current: GraphBuilder | undefined;
@@ -180,8 +216,9 @@ export function emitCheck(check: Check): void {
 }
 
 /**
- * Runs `fn` with the names of ops and variables made in it prefixed by `name-`; nested ones add up.
- * @flow scope.namespace
+ * Runs `fn` with the names of ops and variables prefixed by `name-`; nested ones add up, and the same name gives the same
+ * prefix again. Without `fn` the prefix holds until the result is disposed: `using _ = flow.scope.namespace("tower")`.
+ * @flow scope.namespace @flow name_scope @flow experimental.name_scope @flow deprecated.variable_scope
  * @example
  * ```ts job
  * const initializer = flow.zerosInitializer();
@@ -190,13 +227,44 @@ export function emitCheck(check: Check): void {
  * v.add(1); // -> [1, 1]
  * ```
  */
-export function namespace<T>(name: string, fn: () => T): T {
+export function namespace(name: string): Disposable;
+export function namespace<T>(name: string, fn: () => T): T;
+export function namespace<T>(name: string, fn?: () => T): T | Disposable {
   const builder = currentBuilder("scope.namespace");
-  builder.namespaces.push(name);
+  if (typeof name !== "string" || name === "")
+    throw new FlowError(
+      "E_NAME",
+      `scope.namespace: the name is ${name === "" ? "empty" : typeof name}, expected a string such as "tower"`,
+    );
+  return scoped("scope.namespace", builder.namespaces, name, fn);
+}
+
+/**
+ * Runs `fn` with `entry` on top of `stack`, and takes it off after, also after an exception; without `fn` it is taken off
+ * when the result is disposed.
+ */
+export function scoped<E, T>(where: string, stack: E[], entry: E, fn: (() => T) | undefined): T | Disposable {
+  if (fn !== undefined && typeof fn !== "function")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: the last argument is ${fn === null ? "null" : typeof fn}, expected a function, or nothing and a using declaration`,
+    );
+  stack.push(entry);
+  const depth = stack.length;
+  let open = true;
+  const leave = (): void => {
+    if (!open) return;
+    open = false;
+    if (stack.length !== depth)
+      throw new FlowError("E_ARGUMENT", `${where}: scopes must be left in the reverse order of entering them`);
+    stack.pop();
+  };
+  if (fn === undefined) return { [Symbol.dispose]: leave };
   try {
-    return synchronous("scope.namespace", fn());
+    return synchronous(where, fn());
   } finally {
-    builder.namespaces.pop();
+    stack.length = depth;
+    leave();
   }
 }
 

@@ -1,56 +1,116 @@
 import { FlowError } from "../core/errors.js";
 import type { Engine, NativeJob } from "../engines/engine.js";
+import type { Blob } from "../graph/blob.js";
 import type { Graph, Node } from "../graph/graph.js";
 import { inputsOf } from "../graph/graph.js";
 import { rewrite } from "../graph/rewrite.js";
 import { building, currentBuilder, type TraceContext } from "../graph/trace.js";
 import { findOp } from "../ops/index.js";
-import { applyOptimizer } from "../optim/apply.js";
+import { applyOptimizer, type TrainPhase } from "../optim/apply.js";
+import { trainingValuesOf } from "../optim/training-values.js";
 import { dce } from "../passes/dce.js";
 import { decompose } from "../passes/decompose.js";
 import { simplify } from "../passes/simplify.js";
-import { withVariables } from "../variables/registry.js";
+import { type VariableSpec, withVariables } from "../variables/registry.js";
 import { inspect } from "./debug.js";
+import { addNumericChecks } from "./numerics.js";
 import type { TracedJob } from "./trace-job.js";
+import type { Watch } from "./watch.js";
 
-/** A job ready for an engine: the host part, the native part, and how the first feeds the second. */
-export interface CompiledJob {
+/** One native graph and how the host part feeds it. */
+export interface CompiledPhase {
   readonly native: NativeJob;
-  /** Nodes the job computes before each native run, inputs first. */
-  readonly hostNodes: readonly Node[];
   /** Names of the native graph's placeholders, in order: arguments and outputs of host nodes. */
   readonly feeds: readonly string[];
   /** Names of the variables the native graph reads. */
   readonly reads: readonly string[];
 }
 
-/** Trace to native graph: gradients, optimizer, passes, the engine's legal ops, host nodes split off. */
+/** A job ready for an engine. */
+export interface CompiledJob {
+  /** What each call runs; with accumulated gradients, what the last call of an update runs. */
+  readonly whole: CompiledPhase;
+  /** With accumulated gradients: what the other calls run, and how many calls make an update. */
+  readonly gather: { readonly phase: CompiledPhase; readonly calls: number } | undefined;
+  /** Nodes the job computes before each native run, inputs first. */
+  readonly hostNodes: readonly Node[];
+  /** Who gets the outputs behind the job's own, in their order. */
+  readonly watches: readonly Watch[];
+  /** Every variable of the job, with slots and counters. */
+  readonly variables: readonly VariableSpec[];
+}
+
+export interface CompileOptions {
+  readonly checkNumerics: boolean;
+  /** Tells apart native jobs made of one declaration: the shapes of a dynamic one. */
+  readonly variant: string;
+}
+
+/** Trace to native graphs: gradients, optimizer, passes, the engine's legal ops, host nodes split off. */
 export function compile(
-  { builder, variables, objective, declaration: { name } }: TracedJob,
+  traced: Pick<TracedJob, "builder" | "objective" | "watches" | "variables">,
   engine: Engine,
+  options: CompileOptions,
 ): CompiledJob {
-  const { context } = builder;
-  inspect(builder.finish(), name, "trace");
-  const { graph: differentiable, map } = decompose(builder.finish(), context, (op) => op.grad === undefined);
-  builder.adopt(differentiable);
-  if (objective !== undefined) {
-    building(builder, () =>
-      withVariables(variables, () => applyOptimizer({ ...objective, losses: objective.losses.map(map) }, variables)),
-    );
-    inspect(builder.finish(), name, "gradients and optimizer");
-  }
-  const simple = simplify(dce(builder.finish()), context);
+  const { builder, objective, watches } = traced;
+  inspect(builder.finish(), builder.job, "trace");
+  const start = decompose(builder.finish(), builder.context, (op) => op.grad === undefined);
+  const variables = new Map<string, VariableSpec>();
+  const hostNodes = new Map<string, Node>();
+  const received = watches.filter(({ of }) => of === "value");
+
+  const phase = (train: TrainPhase | undefined): CompiledPhase => {
+    const fork = builder.fork(start.graph);
+    const own = traced.variables.fork(fork);
+    if (objective !== undefined && train !== undefined) {
+      const differences = watches.filter(({ of }) => of === "gradient");
+      const gradients = building(fork, () =>
+        withVariables(own, () =>
+          applyOptimizer({ ...objective, losses: objective.losses.map(start.map) }, own, {
+            phase: train,
+            watched: differences.map(({ blob }) => start.map(blob)),
+            asked: trainingValuesOf(builder),
+          }),
+        ),
+      );
+      const found = differences.filter((_, i) => gradients[i] !== null);
+      fork.outputs.push(...gradients.filter((gradient): gradient is Blob => gradient !== null));
+      if (train !== "gather") received.push(...found);
+      inspect(fork.finish(), builder.job, "gradients and optimizer");
+    }
+    if (options.checkNumerics) building(fork, addNumericChecks);
+    for (const spec of own.specs()) variables.set(spec.name, spec);
+    const name = `${builder.job}${options.variant}${train === "gather" ? " gather" : ""}`;
+    const { graph, hostNodes: nodes } = lowered(fork.finish(), fork.context, engine, name);
+    for (const node of nodes) hostNodes.set(hostFeed(node, 0), node);
+    return {
+      native: { name, graph, context: fork.context },
+      feeds: inputsOf(graph, "placeholder").map((node) => String(node.attrs.name)),
+      reads: inputsOf(graph, "variable").map((node) => String(node.attrs.name)),
+    };
+  };
+
+  const calls = objective?.accumulate ?? 1;
+  const whole = phase(objective === undefined ? undefined : calls > 1 ? "gather and update" : "update");
+  const gather = calls > 1 ? { phase: phase("gather"), calls } : undefined;
+  return {
+    whole,
+    gather,
+    hostNodes: [...hostNodes.values()],
+    watches: received,
+    variables: [...variables.values()],
+  };
+}
+
+/** The passes, and the host's part split off. */
+function lowered(graph: Graph, context: TraceContext, engine: Engine, name: string): ReturnType<typeof splitHost> {
+  const simple = simplify(dce(graph), context);
   inspect(simple, name, "simplify");
   const legal = simplify(decompose(simple, context, (_, node) => !engine.lowers(node)).graph, context);
   inspect(legal, name, `legalize for ${engine.name}`);
-  const { graph, hostNodes } = splitHost(legal, context);
-  inspect(graph, name, "host split");
-  return {
-    native: { name, graph, context },
-    hostNodes,
-    feeds: inputsOf(graph, "placeholder").map((node) => String(node.attrs.name)),
-    reads: inputsOf(graph, "variable").map((node) => String(node.attrs.name)),
-  };
+  const split = splitHost(legal, context);
+  inspect(split.graph, name, "host split");
+  return split;
 }
 
 /** Name of the placeholder that carries output `index` of a host node into the native graph. */

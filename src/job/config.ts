@@ -6,6 +6,12 @@ export interface Settings {
   engine?: string;
   seed?: number;
   threads?: number;
+  /** Every floating value is tested in each step. */
+  checkNumerics?: boolean;
+  /** Jobs must declare what they return. */
+  typed?: boolean;
+  /** Jobs may be declared again, and variables get their first values by themselves. */
+  eager?: boolean;
 }
 
 const engines: Readonly<Record<string, () => Promise<Engine>>> = {

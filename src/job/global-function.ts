@@ -1,11 +1,15 @@
 import { callSite, checkOptions, FlowError } from "../core/errors.js";
-import { copyInto, type Tensor, zeros } from "../core/tensor.js";
-import type { Blob } from "../graph/blob.js";
 import { activeBuilder } from "../graph/trace.js";
+import { trainStepName } from "../optim/apply.js";
+import { atCallSite, callSiteAbove, fromCallSite } from "./call-site.js";
+import { type FunctionConfig, settingsOf } from "./function-config.js";
+import { learningRateAt } from "./learning-rate.js";
+import { type Argument, type BlobsIn, copyFeeds, type FeedOf, placeholdersOf } from "./placeholder.js";
 import { JobResult } from "./result.js";
+import { checkReturns, isCallback } from "./returns.js";
 import { defaultSession, type Session } from "./session.js";
 import type { Declaration } from "./trace-job.js";
-import type { BlobArguments, BlobsOf, Feeds, Placeholder, ResultOf, Returns, ValueOf } from "./typing.js";
+import type { BlobsOf, CallOf, Returns, ValueOf } from "./typing.js";
 
 /** Options of `globalFunction`. */
 export interface JobOptions {
@@ -13,18 +17,39 @@ export interface JobOptions {
   readonly type?: "train" | "predict";
   /** Name of the job; it decides `System-Train-TrainStep-<name>`. Default the function's own name, which minifiers change. */
   readonly name?: string;
+  /** Default types, view and placement of the job; what it says when the job is declared counts. */
+  readonly functionConfig?: FunctionConfig;
 }
 
-/** A job: call it with one feed per placeholder. `jobName` is its name. */
-export type Job<F extends readonly unknown[], T> = ((...feeds: F) => T) & {
+/** Options of one call. */
+export interface CallOptions {
+  /** Takes the call out of the queue while it waits; the call then rejects with the signal's reason. A step that runs is finished. */
+  readonly signal?: AbortSignal;
+}
+
+/** A job: call it with one feed per argument. */
+export interface Job<F extends readonly unknown[], T> {
+  (...feeds: F): T;
   /** The name that was given, or that of the function. */
   readonly jobName: string;
-};
+  /** Updates made so far (train jobs): what `System-Train-TrainStep-<name>` holds after the calls made before. */
+  step(): Promise<number>;
+  /** The learning rate of the next update, or of update `step` (from 0). */
+  learningRate(step?: number): Promise<number>;
+  /** The same job, whose calls take these options. */
+  with(options: CallOptions): Job<F, T>;
+}
+
+/** Blobs for the arguments of a job. */
+export type BlobArguments<A extends readonly Argument[]> = { readonly [K in keyof A]: BlobsIn<A[K]> };
+/** What a call feeds for them. */
+export type Feeds<A extends readonly Argument[]> = { [K in keyof A]: FeedOf<A[K]> };
 
 /**
- * Makes a job of a function that builds a model. The function runs once, at the first job or CheckPoint call; each call
- * of the job then is one native step on copies of its feeds. With `returns` a call gives a promise of that form,
- * without it a JobResult of what the function returned. Calls run in the order they are made.
+ * Makes a job of a function that builds a model. The function runs once, at the first job or CheckPoint call (once for each
+ * fed shape where a placeholder leaves its shape open); each call of the job then is one native step on copies of its feeds.
+ * With `returns` a call gives a promise of that form, without it a JobResult of what the function returned. Calls run in the
+ * order they are made. A job declared after the first call joins, and shares the variables with their values (v0.2 refuses).
  * @flow global_function
  * @example
  * ```ts
@@ -37,33 +62,38 @@ export type Job<F extends readonly unknown[], T> = ((...feeds: F) => T) & {
  * y.mean(); // -> 3
  * ```
  */
-export function globalFunction<const P extends readonly Placeholder[], const R, const T extends BlobsOf<R>>(
+export function globalFunction<const A extends readonly Argument[], const R, const T extends BlobsOf<R>>(
   options: JobOptions & { readonly returns: R },
-  placeholders: P,
-  fn: (...blobs: BlobArguments<P>) => T,
-): Job<Feeds<P>, Promise<ResultOf<R>>>;
+  placeholders: A,
+  fn: (...blobs: BlobArguments<A>) => T,
+): Job<Feeds<A>, CallOf<R, T>>;
 export function globalFunction<const R, const T extends BlobsOf<R>>(
   options: JobOptions & { readonly returns: R },
   fn: () => T,
-): Job<[], Promise<ResultOf<R>>>;
-export function globalFunction<const P extends readonly Placeholder[], const T>(
+): Job<[], CallOf<R, T>>;
+export function globalFunction<const A extends readonly Argument[], const T>(
   options: JobOptions,
-  placeholders: P,
-  fn: (...blobs: BlobArguments<P>) => T,
-): Job<Feeds<P>, JobResult<ValueOf<T>>>;
+  placeholders: A,
+  fn: (...blobs: BlobArguments<A>) => T,
+): Job<Feeds<A>, JobResult<ValueOf<T>>>;
 export function globalFunction<const T>(options: JobOptions, fn: () => T): Job<[], JobResult<ValueOf<T>>>;
 export function globalFunction(
   options: JobOptions & { readonly returns?: Returns },
-  second: readonly Placeholder[] | (() => unknown),
+  second: readonly Argument[] | (() => unknown),
   third?: (...blobs: never) => unknown,
 ): unknown {
-  checkOptions("globalFunction", options, ["type", "name", "returns"]);
+  if (typeof options !== "object" || options === null)
+    throw new FlowError(
+      "E_ARGUMENT",
+      'globalFunction: expected options first, such as { type: "train", name: "train_job", returns: tp.Numpy }',
+    );
+  checkOptions("globalFunction", options, ["type", "name", "returns", "functionConfig"]);
   if (activeBuilder() !== undefined)
     throw new FlowError("E_ARGUMENT", "globalFunction: called inside a job function; declare jobs outside");
-  const [placeholders, fn]: [readonly Placeholder[], ((...blobs: never) => unknown) | undefined] =
+  const [args, fn]: [readonly Argument[], ((...blobs: never) => unknown) | undefined] =
     typeof second === "function" ? [[], second] : [second, third];
   const { type = "predict", returns, name = fn?.name } = options;
-  if (typeof fn !== "function" || !Array.isArray(placeholders))
+  if (typeof fn !== "function" || !Array.isArray(args))
     throw new FlowError(
       "E_ARGUMENT",
       "globalFunction: expected (options, placeholders, function) or (options, function)",
@@ -77,60 +107,126 @@ export function globalFunction(
       "E_NAME",
       `globalFunction: job name '${name}' may hold letters, digits and _ . + - only, at most 170 (it names a directory of checkpoints)`,
     );
-  for (const [i, p] of placeholders.entries()) {
-    if (p === null || typeof p !== "object" || !Array.isArray((p as Placeholder).shape))
-      throw new FlowError(
-        "E_ARGUMENT",
-        `globalFunction: placeholder ${i} of job '${name}' is ${typeof p}, expected tp.Numpy.Placeholder(shape, { dtype })`,
-      );
-  }
+  if ("returns" in options) checkReturns(name, returns);
+  const session = defaultSession();
   const declaration: Declaration = {
     name,
     type,
     returns,
-    placeholders,
-    fn: fn as (...blobs: Blob[]) => unknown,
+    args,
+    placeholders: placeholdersOf(name, args),
+    settings: settingsOf(`globalFunction: job '${name}'`, options.functionConfig),
+    fn: fn as (...blobs: unknown[]) => unknown,
     site: callSite(),
   };
-  const session = defaultSession();
+  if (returns === undefined && session.settings.typed === true)
+    throw new FlowError(
+      "E_RETURNS",
+      `globalFunction: job '${name}' declares no returns, which experimental.enableTypingCheck(true) asks for; pass { returns: tp.Numpy } or what it gives`,
+    );
   session.declare(declaration);
-  const job = (...args: unknown[]): Promise<unknown> => call(session, declaration, args, job);
-  return Object.assign(job, { jobName: name });
+  return makeJob(session, declaration, {});
+}
+
+const declarations = new WeakMap<object, { readonly session: Session; readonly declaration: Declaration }>();
+
+/** The session and declaration behind a job; E_ARGUMENT for anything else. */
+export function declarationOf(
+  where: string,
+  job: unknown,
+): { readonly session: Session; readonly declaration: Declaration } {
+  const known = typeof job === "function" ? declarations.get(job) : undefined;
+  if (known === undefined)
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: got ${job === null ? "null" : typeof job}, expected a job as flow.globalFunction gives it`,
+    );
+  return known;
+}
+
+function makeJob(session: Session, declaration: Declaration, options: CallOptions): Job<unknown[], unknown> {
+  const { name } = declaration;
+  const job = (...feeds: unknown[]): unknown => call(session, declaration, feeds, options, job);
+  const readStep = (where: string, from: (...args: never) => unknown): Promise<number> => {
+    if (declaration.type !== "train")
+      return Promise.reject(
+        new FlowError("E_ARGUMENT", `${where}: job '${name}' is a predict job, which makes no updates`),
+      );
+    return fromCallSite(from, () =>
+      session.enqueue(where, async () => {
+        const variable = trainStepName(name);
+        return session.isInitialized(variable) ? Number((await session.read(variable)).data[0]) : 0;
+      }),
+    );
+  };
+  const step = (): Promise<number> => readStep(`job '${name}'.step`, step);
+  const learningRate = async (at?: number): Promise<number> => {
+    const where = `job '${name}'.learningRate`;
+    if (at !== undefined && !(Number.isSafeInteger(at) && at >= 0))
+      throw new FlowError("E_ARGUMENT", `${where}: step is ${String(at)}, expected an integer of at least 0`);
+    const next = await readStep(where, learningRate);
+    const { objective } = session.job(name).latest.traced;
+    return await learningRateAt(objective!.optimizer.schedule, at ?? next);
+  };
+  declarations.set(job, { session, declaration });
+  return Object.assign(job, {
+    jobName: name,
+    step,
+    learningRate,
+    with: (more: CallOptions): unknown => {
+      checkOptions(`job '${name}'.with`, more, ["signal"]);
+      if (more.signal !== undefined && !(more.signal instanceof AbortSignal))
+        throw new FlowError(
+          "E_ARGUMENT",
+          `job '${name}'.with: signal is ${typeof more.signal}, expected an AbortSignal`,
+        );
+      return makeJob(session, declaration, { ...options, ...more });
+    },
+  }) as Job<unknown[], unknown>;
 }
 
 function call(
   session: Session,
-  { name, placeholders, returns }: Declaration,
-  args: readonly unknown[],
+  { name, args, returns }: Declaration,
+  feeds: readonly unknown[],
+  options: CallOptions,
   from: (...args: unknown[]) => unknown,
-): Promise<unknown> {
-  // The user's frames are gone when an awaited step fails; they are taken now and added to what it throws.
-  const site: { stack?: string } = {};
-  Error.captureStackTrace(site, from);
+): unknown {
+  const site = callSiteAbove(from);
   const Result = returns === undefined ? JobResult : Promise;
-  return new Result<unknown>((resolve, reject) => {
-    const fail = (error: unknown): void => {
-      if (error instanceof FlowError)
-        error.stack = `${error.stack?.split("\n    at ")[0]}${(site.stack ?? "").slice((site.stack ?? "").indexOf("\n"))}`;
-      reject(error);
+  const result = new Result<unknown>((resolve, reject) => {
+    const run = async (): Promise<unknown> => {
+      if (activeBuilder() !== undefined)
+        throw new FlowError(
+          "E_ARGUMENT",
+          `job '${name}': called inside a job function; use its model function instead`,
+        );
+      if (feeds.length !== args.length)
+        throw new FlowError("E_ARGUMENT", `job '${name}': got ${feeds.length} arguments, expected ${args.length}`);
+      const copies = copyFeeds(name, args, feeds);
+      const outcome = await session.enqueue(`job '${name}'`, () => session.run(name, copies), options);
+      if (outcome.handled.length === 0) return outcome.result;
+      // Outside the queue: a handler may itself await a job.
+      const failed = (await Promise.allSettled(outcome.handled)).filter(({ status }) => status === "rejected");
+      const reasons = failed.map((failure) => (failure as PromiseRejectedResult).reason as unknown);
+      if (reasons.length > 1)
+        throw new AggregateError(reasons, `job '${name}': ${reasons.length} watch handlers failed`);
+      if (reasons.length === 1) throw reasons[0];
+      return outcome.result;
     };
-    try {
-      const feeds = copyArguments(name, placeholders, args);
-      session.enqueue(`job '${name}'`, () => session.run(name, feeds)).then(resolve, fail);
-    } catch (error) {
-      fail(error);
-    }
+    run().then(resolve, (error: unknown) => reject(atCallSite(error, site)));
   });
-}
-
-function copyArguments(name: string, placeholders: readonly Placeholder[], args: readonly unknown[]): Tensor[] {
-  if (activeBuilder() !== undefined)
-    throw new FlowError("E_ARGUMENT", `job '${name}': called inside a job function; use its model function instead`);
-  if (args.length !== placeholders.length)
-    throw new FlowError("E_ARGUMENT", `job '${name}': got ${args.length} arguments, expected ${placeholders.length}`);
-  return placeholders.map(({ dtype, shape }, i) => {
-    const tensor = zeros(dtype, shape);
-    copyInto(`job '${name}', argument ${i}`, args[i], tensor);
-    return tensor;
-  });
+  if (!isCallback(returns)) return result;
+  return (callback: (value: unknown) => unknown): Promise<void> => {
+    if (typeof callback !== "function")
+      return Promise.reject(
+        new FlowError(
+          "E_ARGUMENT",
+          `job '${name}': its returns are tp.Callback, so a call is job(...)(callback); got ${typeof callback}`,
+        ),
+      );
+    return result.then(async (value) => {
+      await callback(value);
+    });
+  };
 }

@@ -1,22 +1,61 @@
+import { FlowError } from "../core/errors.js";
+
+export interface QueueOptions {
+  /** Takes a task out of the queue while it waits; one that runs is finished. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Runs tasks one at a time, in the order they were pushed. The event loop turns between them when it has not for 4 ms: a
  * loop of awaited calls that never wait would starve timers, sockets and signals, since promises run before them.
  */
 export class Queue {
+  /** How many tasks may wait; more are refused with E_BUSY. */
+  limit = Infinity;
   #tail: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
   #turned = 0;
 
-  push<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(async () => {
-      await this.#breathe();
-      return await task();
+  /** Tasks that have not begun. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  push<T>(what: string, task: () => Promise<T>, { signal }: QueueOptions = {}): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#waiting >= this.limit)
+      return Promise.reject(
+        new FlowError(
+          "E_BUSY",
+          `${what}: ${this.#waiting} calls are waiting, the most that flow.config.maxQueuedCalls allows; await calls before you make more (none begins before your code awaits), or raise it`,
+        ),
+      );
+    this.#waiting++;
+    return new Promise<T>((resolve, reject) => {
+      let waits: (() => Promise<T>) | undefined = task;
+      const leave = (): void => {
+        // The task goes at once, and with it what it holds; its empty place is passed over later.
+        waits = undefined;
+        this.#waiting--;
+        reject(signal!.reason);
+      };
+      signal?.addEventListener("abort", leave, { once: true });
+      this.#tail = this.#tail.then(async () => {
+        if (waits === undefined) return;
+        await this.#breathe();
+        const run = waits as (() => Promise<T>) | undefined;
+        if (run === undefined) return;
+        signal?.removeEventListener("abort", leave);
+        waits = undefined;
+        this.#waiting--;
+        // The next task runs whether or not this one failed; the caller of this one gets its error.
+        try {
+          resolve(await run());
+        } catch (error) {
+          reject(error);
+        }
+      });
     });
-    // The next task runs whether or not this one failed; the caller of this one gets its error.
-    this.#tail = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    return result;
   }
 
   /** Resolves when everything pushed so far has ended. */

@@ -1,22 +1,15 @@
 import { randomInt } from "node:crypto";
-import { bug, FlowError } from "../core/errors.js";
+import { FlowError, nearest } from "../core/errors.js";
 import { streamOf } from "../core/rng.js";
-import { NdArray, type Tensor } from "../core/tensor.js";
+import type { Tensor } from "../core/tensor.js";
 import type { EngineSession } from "../engines/engine.js";
 import { sample } from "../initializers/initializer.js";
 import { VariableRegistry, type VariableSpec } from "../variables/registry.js";
-import { type CompiledJob, compile } from "./compile.js";
 import { engineFor, type Settings } from "./config.js";
 import { debugLevel, writeModel } from "./debug.js";
-import { HostRunner } from "./host.js";
-import { Queue } from "./queue.js";
-import { argumentName, type Declaration, type TracedJob, traceJob } from "./trace-job.js";
-
-interface ReadyJob {
-  readonly traced: TracedJob;
-  readonly compiled: CompiledJob;
-  readonly host: HostRunner;
-}
+import { Queue, type QueueOptions } from "./queue.js";
+import { type CallOutcome, type JobHost, ReadyJob } from "./ready-job.js";
+import type { Declaration } from "./trace-job.js";
 
 /** Jobs, their variables, and the engine that holds the values. One queue orders everything that touches them. */
 export class Session {
@@ -31,9 +24,18 @@ export class Session {
   #seed: number | undefined;
   #closed = false;
 
+  constructor() {
+    this.#queue.limit = defaultQueueLimit;
+  }
+
   /** True once the first job or CheckPoint call was made. */
   get running(): boolean {
     return this.#engine !== undefined;
+  }
+
+  /** True where jobs have been declared. */
+  get hasJobs(): boolean {
+    return this.#declared.size > 0;
   }
 
   /** The seed of all randomness: the user's, a loaded checkpoint's, or one drawn now. */
@@ -50,10 +52,23 @@ export class Session {
     return Object.fromEntries([...this.#calls].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
-  /** Adds a job; a name declared before is an error once it has been traced, and replaced before. */
+  /** How many calls may wait for their turn. */
+  set queueLimit(limit: number) {
+    this.#queue.limit = limit;
+  }
+
+  /** Calls that wait for their turn. */
+  get waiting(): number {
+    return this.#queue.waiting;
+  }
+
+  /**
+   * Adds a job. A name declared before is replaced before it has been traced, and an error after; in eager mode it is
+   * traced again, and keeps its native graph where that is the same.
+   */
   declare(declaration: Declaration): void {
     this.#assertOpen(`job '${declaration.name}'`);
-    if (this.#ready.has(declaration.name)) {
+    if (this.#ready.has(declaration.name) && this.settings.eager !== true) {
       throw new FlowError(
         "E_DUPLICATE",
         `globalFunction: job '${declaration.name}' is in use since ${this.#declared.get(declaration.name)!.site}; use another name, or call clearDefaultSession first`,
@@ -69,34 +84,43 @@ export class Session {
   }
 
   /** Runs `task` after everything asked for before, with all declared jobs traced and compiled. */
-  enqueue<T>(what: string, task: () => Promise<T>): Promise<T> {
-    return this.#queue.push(async () => {
-      this.#assertOpen(what);
-      await this.#start(what);
-      return await task();
-    });
+  enqueue<T>(what: string, task: () => Promise<T>, options: QueueOptions = {}): Promise<T> {
+    return this.#queue.push(
+      what,
+      async () => {
+        this.#assertOpen(what);
+        await this.#start(what);
+        return await task();
+      },
+      options,
+    );
   }
 
   /** Runs a job on feeds that are the session's own; resolves to its outputs. */
-  async run(name: string, args: readonly Tensor[]): Promise<unknown> {
-    const { traced, compiled, host } = this.#ready.get(name) ?? fail(name);
-    const missing = compiled.reads.find((variable) => !this.#initialized.has(variable));
-    if (missing !== undefined) {
-      throw new FlowError(
-        "E_UNINITIALIZED",
-        `job '${name}': variable '${missing}' has no value; call checkPoint.init() or checkPoint.load(path) before the first job call, or checkPoint.init({ onlyMissing: true }) for variables of a job declared later`,
-      );
-    }
+  async run(name: string, feeds: readonly Tensor[]): Promise<CallOutcome> {
+    const job = this.job(name);
+    if (this.settings.eager === true) await this.#initialize(job.reads());
     const call = this.#calls.get(name) ?? 0;
-    const feeds = new Map(args.map((arg, i) => [argumentName(i), arg]));
-    await host.run({ seed: this.seed, call }, feeds);
-    const engine = await this.#engine!;
-    const outputs = await engine.run(
-      name,
-      compiled.feeds.map((feed) => feeds.get(feed)!),
-    );
+    const outcome = await job.run(feeds, call);
     this.#calls.set(name, call + 1);
-    return traced.rebuild(outputs.map(({ data, shape, dtype }) => new NdArray(data, shape, dtype)));
+    return outcome;
+  }
+
+  /** A job that has been traced. */
+  job(name: string): ReadyJob {
+    return this.#ready.get(name)!;
+  }
+
+  /** A variable by name; E_VARIABLE with the nearest name where there is none. */
+  variable(where: string, name: string): VariableSpec {
+    const spec = this.registry.get(name);
+    if (spec !== undefined) return spec;
+    const names = this.registry.all().map((variable) => variable.name);
+    const near = nearest(name, names);
+    throw new FlowError(
+      "E_VARIABLE",
+      `${where}: no job has a variable '${name}'; ${near === undefined ? `there are ${names.join(", ") || "none"}` : `did you mean '${near}'?`}`,
+    );
   }
 
   /** The first value of a variable: by its randomSeed, else by the session's seed and its name. */
@@ -125,9 +149,10 @@ export class Session {
 
   /** Refuses new calls, finishes those under way, frees the engine. */
   close(): Promise<void> {
-    return this.#queue.push(async () => {
+    this.#queue.limit = Infinity;
+    return this.#queue.push("clearDefaultSession", async () => {
       this.#closed = true;
-      for (const { host } of this.#ready.values()) await host.close();
+      for (const job of this.#ready.values()) await job.close();
       await (await this.#engine?.catch(() => undefined))?.close();
     });
   }
@@ -137,9 +162,16 @@ export class Session {
       throw new FlowError("E_CLOSED", `${what}: its session was closed by clearDefaultSession; declare the job again`);
   }
 
+  async #initialize(variables: readonly string[]): Promise<void> {
+    for (const name of variables)
+      if (!this.#initialized.has(name)) await this.write(name, await this.initialValue(this.registry.get(name)!));
+  }
+
   /** Traces and compiles the jobs declared since the last time. A failure leaves no trace of them. */
   async #start(what: string): Promise<void> {
-    const fresh = [...this.#declared.values()].filter(({ name }) => !this.#ready.has(name));
+    const fresh = [...this.#declared.values()].filter(
+      (declaration) => this.#ready.get(declaration.name)?.declaration !== declaration,
+    );
     if (fresh.length === 0) {
       if (this.#declared.size === 0)
         throw new FlowError(
@@ -148,33 +180,49 @@ export class Session {
         );
       return;
     }
-    const engine = await engineFor(this.settings);
-    const registry = new VariableRegistry();
-    registry.commit(this.registry.all());
+    const host = await this.#host();
+    const registry = this.registry.copy();
     const ready = new Map<string, ReadyJob>();
     for (const declaration of fresh) {
-      const traced = traceJob(declaration, registry);
-      const compiled = compile(traced, engine);
-      registry.commit([...traced.variables.all.values()].map((variable) => variable.spec));
-      ready.set(declaration.name, { traced, compiled, host: new HostRunner(declaration.name, compiled.hostNodes) });
+      const job = ReadyJob.prepare(declaration, host, registry);
+      const earlier = this.#ready.get(declaration.name);
+      if (earlier?.computesAs(job)) job.adopt(earlier);
+      ready.set(declaration.name, job);
     }
-    this.#engine ??= engine.open({ threads: this.settings.threads, onModel: writeModel });
-    const opened = await this.#engine.catch((error: unknown) => {
-      this.#engine = undefined;
-      throw error;
-    });
+    const opened = await host.open();
     await opened.extend({
-      jobs: [...ready.values()].map(({ compiled }) => compiled.native),
+      jobs: [...ready.values()].flatMap((job) => job.pending()),
       variables: new Map(registry.all().map((spec) => [spec.name, spec])),
     });
+    for (const job of ready.values()) job.loaded();
     this.registry.commit(registry.all());
     for (const [name, job] of ready) this.#ready.set(name, job);
   }
+
+  async #host(): Promise<JobHost> {
+    const engine = await engineFor(this.settings);
+    const session = this;
+    return {
+      engine,
+      checkNumerics: this.settings.checkNumerics ?? false,
+      registry: this.registry,
+      get seed() {
+        return session.seed;
+      },
+      isInitialized: (variable) => this.isInitialized(variable),
+      open: () => {
+        this.#engine ??= engine.open({ threads: this.settings.threads, onModel: writeModel });
+        this.#engine.catch(() => {
+          this.#engine = undefined;
+        });
+        return this.#engine;
+      },
+    };
+  }
 }
 
-function fail(name: string): never {
-  throw bug(`job '${name}' was run before it was compiled`);
-}
+// Beyond this a loop that never awaits would fill the memory with copies of what it feeds.
+const defaultQueueLimit = 10_000;
 
 let current: Session | undefined;
 

@@ -1,56 +1,78 @@
 import { FlowError } from "../core/errors.js";
+import type { Shape } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { building, GraphBuilder, synchronous } from "../graph/trace.js";
 import { operators } from "../ops/operators.js";
+import { addedLosses } from "../optim/losses.js";
 import { type Objective, objectiveOf } from "../optim/optimizer.js";
 import { JobVariables, type VariableRegistry, withVariables } from "../variables/registry.js";
-import { flatten, type Placeholder, type Rebuild, type Returns } from "./typing.js";
+import type { JobSettings } from "./function-config.js";
+import type { Argument, Placeholder } from "./placeholder.js";
+import { flattenReturns, type Rebuild } from "./returns.js";
+import { openScopes } from "./scope.js";
+import type { Returns } from "./typing.js";
+import { type Watch, watchesOf } from "./watch.js";
 
 /** A job as it was declared. */
 export interface Declaration {
   readonly name: string;
   readonly type: "train" | "predict";
   readonly returns: Returns | undefined;
+  readonly args: readonly Argument[];
+  /** Those of `args`, in order. */
   readonly placeholders: readonly Placeholder[];
-  readonly fn: (...blobs: Blob[]) => unknown;
+  readonly settings: JobSettings;
+  readonly fn: (...blobs: unknown[]) => unknown;
   readonly site: string;
 }
 
-/** A job whose function has run. */
+/** A job whose function has run. The builder's outputs are the job's own, then the watched values. */
 export interface TracedJob {
   readonly declaration: Declaration;
   readonly builder: GraphBuilder;
   readonly variables: JobVariables;
   readonly objective: Objective | undefined;
   readonly rebuild: Rebuild;
+  readonly watches: readonly Watch[];
 }
 
-/** Runs the job's function once on blobs. */
-export function traceJob(declaration: Declaration, registry: VariableRegistry): TracedJob {
-  const { name, type, fn, placeholders, returns, site } = declaration;
+/** Runs the job's function once on blobs of these shapes, one for each placeholder. */
+export function traceJob(declaration: Declaration, shapes: readonly Shape[], registry: VariableRegistry): TracedJob {
+  const { name, type, fn, args, placeholders, returns, settings } = declaration;
   const builder = new GraphBuilder({ job: name, training: type === "train", operators });
-  const variables = new JobVariables(registry, builder);
+  const variables = new JobVariables(registry, builder, settings);
+  openScopes(builder, settings);
   builder.naming = true;
   const outputs: Blob[] = [];
   const rebuild = building(builder, () =>
     withVariables(variables, () => {
-      const blobs = placeholders.map(({ dtype, shape }, i) =>
-        builder.input("placeholder", { name: argumentName(i), dtype, shape }),
+      const blobs = placeholders.map(({ dtype }, i) =>
+        builder.input("placeholder", { name: argumentName(i), dtype, shape: shapes[i]! }),
       );
-      return flatten(name, synchronous(`job '${name}'`, fn(...blobs)), returns, outputs);
+      const value = synchronous(`job '${name}'`, fn(...nested(args, blobs)));
+      const losses = addedLosses(builder);
+      if (losses.length > 0 && objectiveOf(builder) === undefined) settings.optimizer?.minimize(losses);
+      return flattenReturns(name, value, returns, outputs);
     }),
   );
   builder.naming = false;
-  builder.outputs.push(...outputs);
+  const watches = watchesOf(builder);
+  builder.outputs.push(...outputs, ...watches.flatMap(({ of, blob }) => (of === "value" ? [blob] : [])));
   const objective = objectiveOf(builder);
   if (type === "train" && objective === undefined) {
     throw new FlowError(
       "E_OPTIMIZER",
-      `job '${name}' (${site}): a train job needs an optimizer; call new flow.optimizer.SGD(...).minimize(loss) in it, or declare { type: "predict" }`,
+      `job '${name}' (${declaration.site}): a train job needs an optimizer; call new flow.optimizer.SGD(...).minimize(loss) in it, or declare { type: "predict" }`,
     );
   }
-  return { declaration, builder, variables, objective, rebuild };
+  return { declaration, builder, variables, objective, rebuild, watches };
 }
 
-/** The placeholder of argument `index`. */
+/** The blobs of the placeholders, in tuples where the arguments are. */
+function nested(args: readonly Argument[], blobs: readonly Blob[]): readonly unknown[] {
+  let next = 0;
+  return args.map((arg) => ("form" in arg ? blobs[next++] : arg.map(() => blobs[next++])));
+}
+
+/** The placeholder of the flattened argument `index`. */
 export const argumentName = (index: number): string => `argument ${index}`;

@@ -1,154 +1,148 @@
-import { type DType, dtypes } from "../core/dtype.js";
-import { checkOptions, FlowError } from "../core/errors.js";
-import type { Shape } from "../core/shape.js";
-import type { ArrayLike, NdArray } from "../core/tensor.js";
-import { Blob } from "../graph/blob.js";
+import type { DType } from "../core/dtype.js";
+import { FlowError } from "../core/errors.js";
+import type { NdArray } from "../core/tensor.js";
+import type { Blob } from "../graph/blob.js";
+import { type Form, makePlaceholder, type Placeholder, type PlaceholderOptions } from "./placeholder.js";
 
-/** An argument of a job: dtype and shape of what each call feeds. */
-export interface Placeholder<D extends DType = DType> {
-  /** Element type of the feeds. */
-  readonly dtype: D;
-  /** Their shape. */
-  readonly shape: Shape;
+/** Makes placeholders of one form. */
+export interface PlaceholderMaker<F extends Form> {
+  (shape: readonly (number | null)[], options?: PlaceholderOptions<undefined>): Placeholder<"float32", F>;
+  <const D extends DType>(shape: readonly (number | null)[], options: PlaceholderOptions<D>): Placeholder<D, F>;
 }
 
-/** Options of placeholders. */
-export interface PlaceholderOptions<D extends DType | undefined> {
-  /** Default float32. */
-  readonly dtype?: D;
-  /** Accepted as documented; on one device it changes nothing. */
-  readonly batchAxis?: number | null;
-}
-
-function placeholder(shape: Shape, options?: PlaceholderOptions<undefined>): Placeholder<"float32">;
-function placeholder<const D extends DType>(shape: Shape, options: PlaceholderOptions<D>): Placeholder<D>;
-function placeholder(shape: Shape, options: PlaceholderOptions<DType | undefined> = {}): Placeholder {
-  const where = "tp.Numpy.Placeholder";
-  checkOptions(where, options, ["dtype", "batchAxis"]);
-  const { dtype = "float32" } = options;
-  if (!Array.isArray(shape) || shape.length === 0 || !shape.every((d) => Number.isInteger(d) && d > 0)) {
-    throw new FlowError(
-      "E_SHAPE",
-      `${where}: shape is ${JSON.stringify(shape)}, expected an array of positive integers`,
-    );
-  }
-  if (!dtypes.includes(dtype) || dtype === "bool")
-    throw new FlowError(
-      "E_DTYPE",
-      `${where}: dtype is ${String(dtype)}, expected one of ${dtypes.filter((d) => d !== "bool").join(", ")}`,
-    );
-  return Object.freeze({ dtype, shape: Object.freeze([...shape]) });
-}
-
-/** As a return type: an NdArray. `Placeholder` declares an argument of a job. */
-export interface NumpyType {
+/** As a return type: the form of one value. `Placeholder` declares an argument of a job. */
+export interface FormType<F extends Form = Form> {
   /** Tells it from other return types. */
-  readonly kind: "Numpy";
+  readonly kind: F;
   /** Declares an argument: shape, and dtype (default float32). */
-  readonly Placeholder: typeof placeholder;
+  readonly Placeholder: PlaceholderMaker<F>;
 }
 
-/** The documented `oneflow.typing`.  @flow typing.Numpy @flow typing.Numpy.Placeholder */
-export const tp: {
-  /** An NdArray: the type of a placeholder or of a result. */
-  readonly Numpy: NumpyType;
-} = Object.freeze({
-  Numpy: Object.freeze({ kind: "Numpy", Placeholder: placeholder }),
-});
+/** As a return type: the call gives a function that takes a callback for the value. */
+export interface CallbackType<R = Returns> {
+  /** Tells it from other return types. */
+  readonly kind: "Callback";
+  /** The form of the value. */
+  readonly type: R;
+}
 
-/** What stands for the documented return annotation: `tp.Numpy`, or arrays and objects of such. */
-export type Returns = NumpyType | readonly Returns[] | { readonly [key: string]: Returns };
+/** As a return type: any nesting of arrays and objects of Blobs, each in the form of `type`. */
+export interface BundleType<F extends Form = Form> {
+  /** Tells it from other return types. */
+  readonly kind: "Bundle";
+  /** The form of each leaf. */
+  readonly type: FormType<F>;
+}
 
-/** Blobs a job function must return for a declared type. */
-export type BlobsOf<R> = R extends { readonly kind: "Numpy" }
+/** What stands for the documented return annotation, without `tp.Callback`. */
+export type ValueType = FormType | BundleType | null | readonly ValueType[] | { readonly [key: string]: ValueType };
+
+/** What stands for the documented return annotation. */
+export type Returns = ValueType | CallbackType<ValueType>;
+
+const form = <F extends Form>(kind: F): FormType<F> => {
+  const Placeholder = (shape: readonly (number | null)[], options?: PlaceholderOptions): Placeholder =>
+    makePlaceholder(`tp.${kind}.Placeholder`, kind, shape, options);
+  return Object.freeze({ kind, Placeholder: Placeholder as unknown as PlaceholderMaker<F> });
+};
+
+/** An array: the return type `tp.Numpy`, and `tp.Numpy.Placeholder(shape, { dtype })`.  @flow typing.Numpy @flow typing.Numpy.Placeholder */
+export const Numpy = form("Numpy");
+
+/**
+ * A list of one array per device, so of one: what mirrored views use. Its placeholder takes arrays of its rank and of at most
+ * its number of elements; the job is compiled once for each shape.  @flow typing.ListNumpy
+ */
+export const ListNumpy = form("ListNumpy");
+
+/** A list per device of lists of arrays; on one device `[[x]]`.  @flow typing.ListListNumpy */
+export const ListListNumpy = form("ListListNumpy");
+
+/**
+ * The call gives a function; what it is given is called once with the value of type `type`. It returns a promise that ends
+ * when the callback has, and carries its error or the job's.  @flow typing.Callback
+ */
+export function Callback<const R extends ValueType>(type: R): CallbackType<R> {
+  return Object.freeze({ kind: "Callback", type });
+}
+
+/** Any nesting of arrays and objects of Blobs; each leaf becomes `type`: tp.Numpy, tp.ListNumpy or tp.ListListNumpy.  @flow typing.Bundle */
+export function Bundle<F extends Form>(type: FormType<F>): BundleType<F> {
+  if (!isForm(type))
+    throw new FlowError("E_ARGUMENT", "tp.Bundle: expected tp.Numpy, tp.ListNumpy or tp.ListListNumpy");
+  return Object.freeze({ kind: "Bundle", type });
+}
+
+/** True for `tp.Numpy` and its like. */
+export function isForm(type: unknown): type is FormType {
+  return type === Numpy || type === ListNumpy || type === ListListNumpy;
+}
+
+/** An array or the lists of one that a form makes of it. */
+export type InForm<F extends Form> = {
+  Numpy: NdArray;
+  ListNumpy: readonly [NdArray];
+  ListListNumpy: readonly [readonly [NdArray]];
+}[F];
+
+/** Blobs in arrays and objects, nested. */
+export type BlobTree = Blob | readonly BlobTree[] | { readonly [key: string]: BlobTree };
+
+/** Nothing: what a function without a return statement has is void. */
+// biome-ignore lint/suspicious/noConfusingVoidType: see above
+type Nothing = null | undefined | void;
+
+/** What a job function must return for a declared type. */
+export type BlobsOf<R> = R extends FormType
   ? Blob
-  : R extends readonly unknown[]
-    ? { readonly [K in keyof R]: BlobsOf<R[K]> }
-    : R extends object
-      ? { readonly [K in keyof R]: BlobsOf<R[K]> }
+  : R extends CallbackType<infer T>
+    ? BlobsOf<T>
+    : R extends BundleType
+      ? BlobTree
+      : R extends null
+        ? Nothing
+        : R extends readonly unknown[]
+          ? { readonly [K in keyof R]: BlobsOf<R[K]> }
+          : R extends object
+            ? { readonly [K in keyof R]: BlobsOf<R[K]> }
+            : never;
+
+/** What a job gives for a declared type, where its function returned V. */
+export type ResultOf<R, V = unknown> =
+  R extends FormType<infer F>
+    ? InForm<F>
+    : R extends BundleType<infer F>
+      ? LeavesOf<V, F>
+      : R extends null
+        ? null
+        : R extends readonly unknown[]
+          ? { readonly [K in keyof R]: ResultOf<R[K], K extends keyof V ? V[K] : unknown> }
+          : R extends object
+            ? { readonly [K in keyof R]: ResultOf<R[K], K extends keyof V ? V[K] : unknown> }
+            : never;
+
+/** V with each Blob replaced by its value in form F. */
+export type LeavesOf<V, F extends Form> = V extends Blob
+  ? InForm<F>
+  : V extends readonly unknown[]
+    ? { readonly [K in keyof V]: LeavesOf<V[K], F> }
+    : V extends object
+      ? { readonly [K in keyof V]: LeavesOf<V[K], F> }
       : never;
-/** What a call of the job resolves to for a declared type. */
-export type ResultOf<R> = R extends { readonly kind: "Numpy" }
-  ? NdArray
-  : R extends readonly unknown[]
-    ? { readonly [K in keyof R]: ResultOf<R[K]> }
-    : R extends object
-      ? { readonly [K in keyof R]: ResultOf<R[K]> }
-      : never;
+
+/** What a call of a job with declared returns gives. */
+export type CallOf<R, V> =
+  R extends CallbackType<infer T>
+    ? (callback: (value: ResultOf<T, V>) => unknown) => Promise<void>
+    : Promise<ResultOf<R, V>>;
 
 /** What calls of a job without declared returns resolve to: every Blob its function returned becomes an NdArray. */
 export type ValueOf<T> = T extends Blob
   ? NdArray
-  : T extends null | undefined
+  : T extends Nothing
     ? null
     : T extends readonly unknown[]
       ? { readonly [K in keyof T]: ValueOf<T[K]> }
       : T extends object
         ? { readonly [K in keyof T]: ValueOf<T[K]> }
         : never;
-
-/** Blobs for the placeholders of a job. */
-export type BlobArguments<P extends readonly Placeholder[]> = { readonly [K in keyof P]: Blob };
-/** What a call feeds for them. */
-export type Feeds<P extends readonly Placeholder[]> = {
-  [K in keyof P]: P[K] extends Placeholder<infer D> ? ArrayLike<D> : never;
-};
-
-/** How a job's values go back into the form it returned. */
-export type Rebuild = (values: readonly NdArray[]) => unknown;
-
-/** Collects the blobs a job returned, checked against `returns` where declared, and how to rebuild that form from arrays. */
-export function flatten(job: string, value: unknown, returns: Returns | undefined, blobs: Blob[]): Rebuild {
-  const visit = (part: unknown, type: Returns | undefined, path: string): Rebuild => {
-    const fail = (expected: string): never => {
-      const got =
-        part instanceof Blob
-          ? "a Blob"
-          : part === null
-            ? "null"
-            : Array.isArray(part)
-              ? `an array of ${part.length}`
-              : typeof part;
-      throw new FlowError(
-        "E_RETURNS",
-        `job '${job}': its function returned ${got}${path === "" ? "" : ` at ${path}`}, expected ${expected}`,
-      );
-    };
-    if (type === tp.Numpy) return part instanceof Blob ? leaf(part, path) : fail("a Blob (declared tp.Numpy)");
-    if (type === undefined) {
-      if (part === null || part === undefined) return () => null;
-      if (part instanceof Blob) return leaf(part, path);
-    }
-    if (Array.isArray(type) || (type === undefined && Array.isArray(part))) {
-      const types = type as readonly Returns[] | undefined;
-      if (!Array.isArray(part) || (types !== undefined && part.length !== types.length))
-        return fail(`an array of ${types?.length}`);
-      const parts = part.map((entry, i) => visit(entry, types?.[i], `${path}[${i}]`));
-      return (values) => parts.map((rebuild) => rebuild(values));
-    }
-    if (typeof part !== "object" || part === null || part instanceof Blob)
-      return fail(
-        type === undefined
-          ? "Blobs, arrays or objects of them, or nothing"
-          : `an object with ${Object.keys(type).join(", ")}`,
-      );
-    const types = type as Readonly<Record<string, Returns>> | undefined;
-    const keys = Object.keys(types ?? part);
-    if (types !== undefined && Object.keys(part).sort().join() !== [...keys].sort().join())
-      return fail(`an object with exactly ${keys.join(", ")}`);
-    const parts = keys.map(
-      (key) => [key, visit((part as Record<string, unknown>)[key], types?.[key], `${path}.${key}`)] as const,
-    );
-    return (values) => Object.fromEntries(parts.map(([key, rebuild]) => [key, rebuild(values)]));
-  };
-  const leaf = (blob: Blob, path: string): Rebuild => {
-    if (blob.dtype === "bool")
-      throw new FlowError(
-        "E_DTYPE",
-        `job '${job}': its function returned a bool Blob${path === "" ? "" : ` at ${path}`}; bool lives inside graphs only, flow.cast it to int8`,
-      );
-    const index = blobs.push(blob) - 1;
-    return (values) => values[index];
-  };
-  return visit(value, returns, "");
-}

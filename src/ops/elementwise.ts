@@ -3,7 +3,16 @@ import { FlowError } from "../core/errors.js";
 import { broadcastShapes } from "../core/shape.js";
 import type { Blob, BlobType, Operand } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { broadcastType, type GradRule, type Named, type None, type Op, op, requireOperand } from "./define.js";
+import {
+  broadcastType,
+  type GradRule,
+  type Named,
+  type None,
+  type Op,
+  op,
+  requireFloat,
+  requireOperand,
+} from "./define.js";
 import { scalarLike } from "./sources.js";
 
 /** A function of one blob that keeps its shape. */
@@ -191,6 +200,19 @@ export const logicalAnd: Binary = (x, y, { name } = {}) =>
     ...(operands("logicalAnd", x, y).map((blob) => notEqual(blob, 0)) as [Blob, Blob]),
     name === undefined ? {} : { name },
   );
+
+/** 1 where a floating `x` is neither NaN nor infinite, as int8. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the name the field has for it
+export function isFinite(x: Blob, { name }: Named = {}): Blob {
+  return cast(emit(isFiniteOp, [x], {}, name), "int8");
+}
+export const isFiniteOp = op("isFinite", {
+  infer: ([x]): BlobType => {
+    requireFloat("isFinite", x!);
+    return { dtype: "bool", shape: x!.shape };
+  },
+  grad: "stop",
+});
 
 /**
  * `x` where `condition` is not 0, else `y`; all three broadcast.

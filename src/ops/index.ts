@@ -2,6 +2,7 @@ import type { Attrs } from "../graph/graph.js";
 import * as activation from "./activation.js";
 import * as binary from "./binary.js";
 import * as conv from "./conv.js";
+import { customOps } from "./custom-ops.js";
 import type { Op, OpKind } from "./define.js";
 import * as elementwise from "./elementwise.js";
 import * as indexing from "./indexing.js";
@@ -56,6 +57,7 @@ export const ops = {
   greaterEqual: elementwise.greaterEqualOp,
   identity: structure.identityOp,
   iota: sources.iotaOp,
+  isFinite: elementwise.isFiniteOp,
   leakyRelu: activation.leakyReluOp,
   less: elementwise.lessOp,
   lessEqual: elementwise.lessEqualOp,
@@ -114,5 +116,5 @@ export type DecomposableName = OfKind<"decomposable">;
 
 /** The op of a node, or undefined for the graph's inputs. */
 export function findOp(name: string): Op<string, Attrs> | undefined {
-  return Object.hasOwn(ops, name) ? (ops[name as OpName] as unknown as Op<string, Attrs>) : undefined;
+  return Object.hasOwn(ops, name) ? (ops[name as OpName] as unknown as Op<string, Attrs>) : customOps.get(name);
 }

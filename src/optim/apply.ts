@@ -1,43 +1,58 @@
-import { clipByGlobalNorm } from "../autodiff/clip.js";
-import { gradients } from "../autodiff/gradients.js";
+import { backpropagate } from "../autodiff/backpropagate.js";
+import { clipByGlobalNorm, globalNorm } from "../autodiff/clip.js";
 import { FlowError } from "../core/errors.js";
+import { matchesAny, unusedPatterns } from "../core/pattern.js";
 import { sizeOf } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { currentBuilder, emit } from "../graph/trace.js";
 import { constantInitializer } from "../initializers/initializer.js";
 import { add, cast, multiply, sign } from "../ops/elementwise.js";
-import { constantOp } from "../ops/sources.js";
+import { constantOp, zerosLike } from "../ops/sources.js";
 import type { JobVariable, JobVariables } from "../variables/registry.js";
 import type { Objective } from "./optimizer.js";
+import { resolveTrainingValues, type TrainingValue } from "./training-values.js";
 
-/** Name of the int64 `[1]` variable that counts the calls of a train job. */
+/** Name of the int64 `[1]` variable that counts the updates of a train job. */
 export const trainStepName = (job: string): string => `System-Train-TrainStep-${job}`;
+/** Name of the int64 `[1]` variable that counts the calls gathered for the next update of a job that accumulates. */
+export const accumulationStepName = (job: string): string => `System-Train-AccumulationStep-${job}`;
+
+/** One call of a train job: a whole update, a call that only gathers gradients for one, or the last of those. */
+export type TrainPhase = "update" | "gather" | "gather and update";
+
+/** What the optimizer needs besides its objective. */
+export interface ApplyOptions {
+  readonly phase: TrainPhase;
+  /** Blobs whose gradient of the summed losses is wanted, before averaging. */
+  readonly watched: readonly Blob[];
+  /** The training values that the job's function asked for, as the blobs that stand for them. */
+  readonly asked: ReadonlyMap<TrainingValue, Blob>;
+}
 
 /**
  * Appends backward pass, averaging, loss scale, regularizers, clipping, updates and the step counter to the current graph,
- * in the documented order.
+ * in the documented order. Returns the watched gradients, null where no loss depends on the blob.
  */
-export function applyOptimizer({ optimizer, losses }: Objective, variables: JobVariables): void {
+export function applyOptimizer(
+  { optimizer, losses, accumulate, freeze }: Objective,
+  variables: JobVariables,
+  { phase, watched, asked }: ApplyOptions,
+): readonly (Blob | null)[] {
   const builder = currentBuilder("applyOptimizer");
-  const trainable = [...variables.all.values()].filter((variable) => variable.trainable);
+  const where = `${optimizer.name}.minimize`;
+  const trainable = unfrozen(where, builder.job, variables, freeze);
   const scale = optimizer.lossScaleFactor;
   const seeds = losses.map((loss) => emit(constantOp, [], { value: scale, dtype: loss.dtype, shape: loss.shape }));
-  const found = gradients(
-    losses,
-    trainable.map((variable) => variable.blob),
-    seeds,
-  );
+  const found = backpropagate(losses, [...trainable.map((variable) => variable.blob), ...watched], seeds);
   const reached = trainable.flatMap((variable, i) => (found[i] == null ? [] : [{ variable, gradient: found[i] }]));
   if (reached.length === 0) {
     throw new FlowError(
       "E_OPTIMIZER",
-      `${optimizer.name}.minimize: the loss of job '${builder.job}' depends on no trainable variable; make it from layers or getVariable with trainable: true`,
+      `${where}: the loss of job '${builder.job}' depends on no trainable variable${freeze.length > 0 ? " that is not frozen" : ""}; make it from layers or getVariable with trainable: true`,
     );
   }
-  const divisor = sizeOf(losses[0]!.shape) * scale;
-  const regularized = reached.map(({ variable, gradient }) => regularize(multiply(gradient, 1 / divisor), variable));
-  const clipped =
-    optimizer.gradClipping === undefined ? regularized : clipByGlobalNorm(regularized, optimizer.gradClipping.clipNorm);
+  for (const { variable } of reached) assertNotAssigned(where, variable, builder.updates, builder.job);
+  builder.origin = "the optimizer";
 
   const internal = (name: string, initial: number, dtype: Blob["dtype"], shape: readonly number[]): Blob =>
     variables.create(
@@ -54,27 +69,81 @@ export function applyOptimizer({ optimizer, losses }: Objective, variables: JobV
       false,
     );
   const step = internal(trainStepName(builder.job), 0, "int64", [1]);
+  const divisor = sizeOf(losses[0]!.shape) * scale * accumulate;
+  const means = reached.map(({ variable: { spec }, gradient }) => {
+    const share = multiply(gradient, 1 / divisor);
+    if (phase === "update") return share;
+    const name = `${spec.name}-accumulated_gradient`;
+    const gathered = internal(name, 0, spec.dtype, spec.shape);
+    const sum = add(gathered, share);
+    builder.update(name, phase === "gather" ? sum : zerosLike(gathered));
+    return sum;
+  });
+  const regularized = means.map((mean, i) => regularize(mean, reached[i]!.variable));
   const learningRate = optimizer.schedule.learningRate(step);
-  for (const [i, { variable }] of reached.entries()) {
-    const { name, dtype, shape } = variable.spec;
-    if (builder.updates.has(name))
-      throw new FlowError(
-        "E_UPDATE",
-        `${optimizer.name}.minimize: '${name}' is assigned in job '${builder.job}' and trained there too; make it trainable: false or do not assign it`,
-      );
-    const next = optimizer.update({
-      value: variable.blob,
-      gradient: clipped[i]!,
-      learningRate: cast(learningRate, dtype),
-      slot: (suffix, initial, { scalar = false } = {}) => {
-        const slotName = `${name}-${suffix}`;
-        const value = internal(slotName, initial, dtype, scalar ? [1] : shape);
-        return { value, set: (blob) => builder.update(slotName, blob) };
-      },
-    });
-    builder.update(name, next);
+  if (phase !== "update") {
+    const counter = accumulationStepName(builder.job);
+    const calls = internal(counter, 0, "int64", [1]);
+    builder.update(counter, phase === "gather" ? add(calls, 1) : zerosLike(calls));
   }
-  builder.update(trainStepName(builder.job), add(step, 1));
+  if (phase !== "gather") {
+    const clipped =
+      optimizer.gradClipping === undefined
+        ? regularized
+        : clipByGlobalNorm(regularized, optimizer.gradClipping.clipNorm);
+    for (const [i, { variable }] of reached.entries()) {
+      const { name, dtype, shape } = variable.spec;
+      const next = optimizer.update({
+        value: variable.blob,
+        gradient: clipped[i]!,
+        learningRate: cast(learningRate, dtype),
+        slot: (suffix, initial, { scalar = false } = {}) => {
+          const slotName = `${name}-${suffix}`;
+          const value = internal(slotName, initial, dtype, scalar ? [1] : shape);
+          return { value, set: (blob) => builder.update(slotName, blob) };
+        },
+      });
+      builder.update(name, next);
+    }
+    builder.update(trainStepName(builder.job), add(step, 1));
+  }
+  resolveTrainingValues(builder, asked, (value) => {
+    if (value === "step") return step;
+    return value === "learningRate" ? learningRate : cast(globalNorm(regularized), "float32");
+  });
+  builder.origin = undefined;
+  return found.slice(trainable.length).map((gradient) => (gradient === null ? null : multiply(gradient, 1 / scale)));
+}
+
+/** The trainable variables that no pattern freezes. */
+function unfrozen(
+  where: string,
+  job: string,
+  variables: JobVariables,
+  freeze: Objective["freeze"],
+): readonly JobVariable[] {
+  const trainable = [...variables.all.values()].filter((variable) => variable.trainable);
+  const names = trainable.map(({ spec }) => spec.name);
+  const unused = unusedPatterns(freeze, names);
+  if (unused.length > 0)
+    throw new FlowError(
+      "E_VARIABLE",
+      `${where}: freeze names ${unused.map((pattern) => `'${pattern}'`).join(", ")}, which fits no trainable variable of job '${job}'; it has ${names.join(", ")}`,
+    );
+  return trainable.filter(({ spec }) => !matchesAny(freeze, spec.name));
+}
+
+function assertNotAssigned(
+  where: string,
+  { spec: { name } }: JobVariable,
+  updates: ReadonlyMap<string, Blob>,
+  job: string,
+): void {
+  if (updates.has(name))
+    throw new FlowError(
+      "E_UPDATE",
+      `${where}: '${name}' is assigned in job '${job}' and trained there too; make it trainable: false, freeze it, or do not assign it`,
+    );
 }
 
 /** `g + l1 sign(w) + l2 w`. */

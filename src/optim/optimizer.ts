@@ -1,7 +1,9 @@
 import { checkOptions, FlowError } from "../core/errors.js";
+import { type Pattern, patternList } from "../core/pattern.js";
 import { Blob } from "../graph/blob.js";
 import { currentBuilder, type GraphBuilder, textOf } from "../graph/trace.js";
 import type { Schedule } from "./schedule.js";
+import { Minimization } from "./training-values.js";
 
 /** How gradients are bounded before the update. */
 export interface GradientClipping {
@@ -37,10 +39,22 @@ export interface Slot {
   set(next: Blob): void;
 }
 
+/** Options of `minimize`. */
+export interface MinimizeOptions {
+  /**
+   * Calls whose gradients are averaged for one update; default 1. Variables, schedule and step move at every n-th call only.
+   */
+  readonly accumulate?: number;
+  /** Names of trainable variables that this job leaves as they are: `"conv*"`, a RegExp, or several of them. */
+  readonly freeze?: Pattern | readonly Pattern[];
+}
+
 /** What `minimize` asked of a job. */
 export interface Objective {
   readonly optimizer: Optimizer;
   readonly losses: readonly Blob[];
+  readonly accumulate: number;
+  readonly freeze: readonly Pattern[];
 }
 
 const objectives = new WeakMap<GraphBuilder, Objective>();
@@ -89,10 +103,18 @@ export abstract class Optimizer {
 
   /**
    * Makes this job minimise `loss` (or the sum of the means of several losses of one shape): the gradient of an unreduced
-   * loss is divided by its element count, so a (100,) loss trains as its mean. A second call replaces the first.
+   * loss is divided by its element count, so a (100,) loss trains as its mean. A second call replaces the first. What it
+   * returns has numbers of the step for the job to return: `gradientNorm`, `learningRate`, `step`.
    */
-  minimize(loss: Blob | readonly Blob[]): void {
+  minimize(loss: Blob | readonly Blob[], options: MinimizeOptions = {}): Minimization {
     const builder = currentBuilder(`${this.name}.minimize`);
+    checkOptions(`${this.name}.minimize`, options, ["accumulate", "freeze"]);
+    const { accumulate = 1 } = options;
+    if (!Number.isInteger(accumulate) || accumulate < 1)
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${this.name}.minimize: accumulate is ${String(accumulate)}, expected a number of calls of at least 1`,
+      );
     const losses = loss instanceof Blob ? [loss] : loss;
     if (!builder.training)
       throw new FlowError(
@@ -110,7 +132,13 @@ export abstract class Optimizer {
           `${this.name}.minimize: losses are ${textOf(losses[0]!)} and ${textOf(l)}, expected equal types`,
         );
     }
-    objectives.set(builder, { optimizer: this, losses: [...losses] });
+    objectives.set(builder, {
+      optimizer: this,
+      losses: [...losses],
+      accumulate,
+      freeze: patternList(`${this.name}.minimize: freeze`, options.freeze),
+    });
+    return new Minimization(builder);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type DType, dtypes } from "../core/dtype.js";
+import { type DType, dtypeNames } from "../core/dtype.js";
 import { callSite, checkOptions, FlowError } from "../core/errors.js";
 import { type Shape, sameShape, typeText } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
@@ -42,10 +42,23 @@ export class VariableRegistry {
     return [...this.#specs.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** A registry of the same variables, for a trace that may fail. */
+  copy(): VariableRegistry {
+    const copy = new VariableRegistry();
+    copy.commit(this.all());
+    return copy;
+  }
+
   /** Adds what a traced job made; called once its trace has succeeded, so that a failed one leaves nothing behind. */
   commit(specs: Iterable<VariableSpec>): void {
     for (const spec of specs) this.#specs.set(spec.name, spec);
   }
+}
+
+/** What `getVariable` takes where a job's config says so and the call does not. */
+export interface VariableDefaults {
+  readonly dtype?: DType;
+  readonly initializer?: Initializer;
 }
 
 /** The variables of a job while it is traced and compiled. */
@@ -54,7 +67,20 @@ export class JobVariables {
   constructor(
     readonly registry: VariableRegistry,
     readonly builder: GraphBuilder,
+    readonly defaults: VariableDefaults = {},
   ) {}
+
+  /** The same variables for a builder that goes on from this one's graph. */
+  fork(builder: GraphBuilder): JobVariables {
+    const copy = new JobVariables(this.registry, builder, this.defaults);
+    for (const [name, variable] of this.all) copy.all.set(name, variable);
+    return copy;
+  }
+
+  /** What the session is to know of them. */
+  specs(): readonly VariableSpec[] {
+    return [...this.all.values()].map(({ spec }) => spec);
+  }
 
   /** Makes the variable or, where another job has made it with the same settings, lets this job share it. */
   create(spec: VariableSpec, trainable: boolean): Blob {
@@ -99,9 +125,9 @@ export function withVariables<T>(variables: JobVariables, fn: () => T): T {
 export interface VariableOptions {
   /** Required where the name is new in this job. */
   readonly shape?: Shape;
-  /** Default float32. */
+  /** Default float32, or the function config's `defaultDataType`. */
   readonly dtype?: DType;
-  /** Required where the name is new in this job. */
+  /** Required where the name is new in this job and its function config has no `defaultInitializerConf`. */
   readonly initializer?: Initializer;
   /** A penalty that trains with the loss; default none. */
   readonly regularizer?: Regularizer;
@@ -153,7 +179,7 @@ export function getVariable(name: string, options: VariableOptions = {}): Blob {
   const {
     shape,
     dtype,
-    initializer,
+    initializer = variables.defaults.initializer,
     regularizer,
     trainable = true,
     randomSeed,
@@ -188,8 +214,8 @@ export function getVariable(name: string, options: VariableOptions = {}): Blob {
       `${where}: shape is ${JSON.stringify(shape)}, expected an array of at least one positive integer`,
     );
   }
-  if (dtype !== undefined && !dtypes.includes(dtype))
-    throw new FlowError("E_DTYPE", `${where}: dtype is ${String(dtype)}, expected one of ${dtypes.join(", ")}`);
+  if (dtype !== undefined && !dtypeNames.includes(dtype))
+    throw new FlowError("E_DTYPE", `${where}: dtype is ${String(dtype)}, expected one of ${dtypeNames.join(", ")}`);
   if (dtype === "bool") throw new FlowError("E_DTYPE", `${where}: variables cannot be bool; use int8 or uint8`);
   if (initializer === undefined)
     throw new FlowError("E_VARIABLE", `${where}: initializer is missing; pass one, such as flow.zerosInitializer()`);
@@ -197,12 +223,13 @@ export function getVariable(name: string, options: VariableOptions = {}): Blob {
     throw new FlowError("E_ARGUMENT", `${where}: randomSeed is ${randomSeed}, expected an integer`);
   checkName(full);
   checkFileName(fileName);
-  checkInitializer(where, initializer, dtype ?? "float32", shape);
+  const stored = dtype ?? variables.defaults.dtype ?? "float32";
+  checkInitializer(where, initializer, stored, shape);
   return variables.create(
     {
       name: full,
       shape: Object.freeze([...shape]),
-      dtype: dtype ?? "float32",
+      dtype: stored,
       initializer,
       regularizer,
       randomSeed,

@@ -326,7 +326,7 @@ test("another job must make a shared variable the same way; the error names both
 });
 
 test("a missing gradient names the op and the path", async () => {
-  const { gradients } = await import("#src/autodiff/gradients.js");
+  const { backpropagate } = await import("#src/autodiff/backpropagate.js");
   const { op } = await import("#src/ops/define.js");
   const { emit } = await import("#src/graph/trace.js");
   const { graphOf } = await import("../ops/harness.js");
@@ -336,7 +336,7 @@ test("a missing gradient names the op and the path", async () => {
   try {
     const error = await failure(() =>
       graphOf("g", [{ dtype: "float32", shape: [2] }], (x) => [
-        gradients([flow.math.exp(emit(noGradient, [flow.math.log(x)], {}))], [x])[0]!,
+        backpropagate([flow.math.exp(emit(noGradient, [flow.math.log(x)], {}))], [x])[0]!,
       ]),
     );
     expect(error.code).toBe("E_GRADIENT");

@@ -187,6 +187,14 @@ export const rows: readonly Row[] = [
   comparison("greater", [0, 0, 1, 0]),
   comparison("greaterEqual", [1, 0, 1, 0]),
   {
+    op: "isFinite",
+    inputs: [x],
+    call: (a) => math.isFinite(a),
+    print: '%1:bool[2,3] = isFinite %0\n%2:int8[2,3] = cast %1 {dtype="int8"}',
+    differentiable: false,
+    exact: [{ inputs: [{ shape: [5], data: [0, -1e30, NaN, Infinity, -Infinity] }], output: [1, 1, 0, 0, 0] }],
+  },
+  {
     op: "where",
     inputs: [{ shape: [3], dtype: "int32", range: [0, 1] }, x, { shape: [2, 1] }],
     call: (c, a, b) => where(c, a, b),

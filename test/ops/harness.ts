@@ -1,4 +1,4 @@
-import { gradients } from "#src/autodiff/gradients.js";
+import { backpropagate } from "#src/autodiff/backpropagate.js";
 import { type DType, isFloat } from "#src/core/dtype.js";
 import { Rng, streamOf } from "#src/core/rng.js";
 import { sizeOf } from "#src/core/shape.js";
@@ -39,18 +39,13 @@ export async function evaluate(
 ): Promise<readonly Tensor[]> {
   const name = `job${count++}`;
   const { builder } = graphOf(name, inputs, fn);
-  const traced = {
-    declaration: { name, type: "predict", returns: undefined, placeholders: inputs, fn: () => undefined, site: "" },
-    builder,
-    variables: new JobVariables(new VariableRegistry(), builder),
-    objective: undefined,
-    rebuild: (values: readonly unknown[]) => values,
-  } as const;
-  const compiled = compile(traced, engine);
-  await session.extend({ jobs: [compiled.native], variables: new Map() });
+  const variables = new JobVariables(new VariableRegistry(), builder);
+  const traced = { builder, variables, objective: undefined, watches: [] };
+  const { whole } = compile(traced, engine, { checkNumerics: false, variant: "" });
+  await session.extend({ jobs: [whole.native], variables: new Map() });
   return await session.run(
     name,
-    compiled.feeds.map((feed) => inputs[Number(feed.slice("argument ".length))]!),
+    whole.feeds.map((feed) => inputs[Number(feed.slice("argument ".length))]!),
   );
 }
 
@@ -59,7 +54,7 @@ export function withGradients(call: (...inputs: Blob[]) => Blob): (...inputs: Bl
   return (...all) => {
     const inputs = all.slice(0, -1);
     const y = call(...inputs);
-    return [y, ...gradients([y], inputs, [all.at(-1)!]).filter((g) => g !== null)];
+    return [y, ...backpropagate([y], inputs, [all.at(-1)!]).filter((g) => g !== null)];
   };
 }
 

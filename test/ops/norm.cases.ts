@@ -1,5 +1,5 @@
 import * as flow from "onestep";
-import { gradients } from "#src/autodiff/gradients.js";
+import { backpropagate } from "#src/autodiff/backpropagate.js";
 import type { Row } from "./rows.js";
 
 const { nn, math } = flow;
@@ -140,6 +140,7 @@ export const rows: readonly Row[] = [
   {
     op: "maxPoolTwice",
     inputs: [{ shape: [1, 2, 4, 4] }],
-    call: (x) => gradients([nn.maxPool2d(x!, 3, 2, "SAME")], [x!], [nn.avgPool2d(math.square(x!), 2, 2, "VALID")])[0]!,
+    call: (x) =>
+      backpropagate([nn.maxPool2d(x!, 3, 2, "SAME")], [x!], [nn.avgPool2d(math.square(x!), 2, 2, "VALID")])[0]!,
   },
 ];

@@ -1,6 +1,6 @@
 import * as flow from "onestep";
 import { expect, test } from "vitest";
-import { gradients } from "#src/autodiff/gradients.js";
+import { backpropagate } from "#src/autodiff/backpropagate.js";
 import type { DType } from "#src/core/dtype.js";
 import { fuse } from "#src/engines/onnx/rewrite.js";
 import { check } from "#src/graph/check.js";
@@ -67,7 +67,7 @@ test("equal nodes are one, dead ones are gone", () => {
 
 test("the gradient of matmul is two matmuls, with transposes folded in", () => {
   const text = simplified([f(5, 7), f(3, 7), f(5, 3)], (a, b, dy) =>
-    gradients([flow.matmul(a!, flow.transpose(b!, { perm: [1, 0] }))], [a!, b!], [dy!]).map((g) => g!),
+    backpropagate([flow.matmul(a!, flow.transpose(b!, { perm: [1, 0] }))], [a!, b!], [dy!]).map((g) => g!),
   );
   expect(text).toBe(
     "%3:float32[5,7] = matmul %2 %1 {transposeA=false, transposeB=false}\n%4:float32[7,3] = matmul %0 %2 {transposeA=true, transposeB=false}\n%5:float32[3,7] = transpose %4 {perm=[1,0]}\nreturn %3, %5",
@@ -76,7 +76,7 @@ test("the gradient of matmul is two matmuls, with transposes folded in", () => {
 
 test("fan-out sums and broadcasting reduces, in the driver", () => {
   expect(
-    simplified([f(2, 3), f(3), f(2, 3)], (x, b, dy) => gradients([x!.add(b!).mul(x!)], [b!], [dy!]).map((g) => g!)),
+    simplified([f(2, 3), f(3), f(2, 3)], (x, b, dy) => backpropagate([x!.add(b!).mul(x!)], [b!], [dy!]).map((g) => g!)),
   ).toBe(
     "%2:float32[2,3] = multiply %1 %0\n%3:float32[1,3] = reduceSum %2 {axes=[0], keepDims=true}\n%4:float32[3] = reshape %3 {shape=[3]}\nreturn %4",
   );

@@ -95,6 +95,12 @@ class OnnxSession implements EngineSession {
     return outputs.slice(0, graph.outputs.length);
   }
 
+  drop(job: string): Promise<void> {
+    this.#jobs.get(job)?.model.release();
+    this.#jobs.delete(job);
+    return Promise.resolve();
+  }
+
   read(variable: string): Promise<Tensor> {
     const { tensor } = this.#slot(variable).current;
     const copy = zeros(tensor.dtype, tensor.shape);

@@ -38,6 +38,7 @@ export const elementwise = {
   equal: zip((x, y) => bool(x === y)),
   greater: zip((x, y) => bool(x > y)),
   greaterEqual: zip((x, y) => bool(x >= y)),
+  isFinite: map((x) => bool(Number.isFinite(x))),
   less: zip((x, y) => bool(x < y)),
   lessEqual: zip((x, y) => bool(x <= y)),
   maximum: zip((x, y) => (x >= y || Number.isNaN(x) ? x : y)),

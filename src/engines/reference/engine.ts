@@ -54,6 +54,10 @@ function openSession(): EngineSession {
         values.set(variable, value);
       return outputs;
     },
+    drop: (name) => {
+      jobs.delete(name);
+      return Promise.resolve();
+    },
     read: (name) => Promise.resolve(toTensor(variable(name))),
     write: (name, value) => {
       values.set(name, toArray64(value));

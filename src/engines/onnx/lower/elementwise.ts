@@ -1,3 +1,4 @@
+import { zeros } from "../../../core/tensor.js";
 import { type Emitters, same, throughInt32 } from "./context.js";
 
 export const elementwise = {
@@ -13,6 +14,9 @@ export const elementwise = {
   equal: throughInt32(same("Equal")),
   greater: throughInt32(same("Greater")),
   greaterEqual: throughInt32(same("GreaterOrEqual")),
+  // x - x is 0 where x is finite, else NaN, which equals nothing.
+  isFinite: (to, [x], _, __, node) =>
+    to.one("Equal", [to.one("Sub", [x!, x!]), to.tensor(zeros(node.inputs[0]!.dtype, [1]))]),
   less: throughInt32(same("Less")),
   lessEqual: throughInt32(same("LessOrEqual")),
   maximum: throughInt32(same("Max")),

@@ -1,0 +1,6 @@
+/**
+ * Older names.
+ * @module
+ */
+
+export { namespace as variableScope } from "../graph/trace.js";

@@ -1,0 +1,6 @@
+/**
+ * An older place of `currentScope`.
+ * @module
+ */
+
+export { currentScope } from "../job/scope.js";

@@ -1,0 +1,200 @@
+import { FlowError } from "../core/errors.js";
+import { NdArray, type Tensor } from "../core/tensor.js";
+import type { Engine, EngineSession, NativeJob } from "../engines/engine.js";
+import { print } from "../graph/print.js";
+import { accumulationStepName } from "../optim/apply.js";
+import type { VariableRegistry, VariableSpec } from "../variables/registry.js";
+import { type CompiledJob, type CompiledPhase, compile } from "./compile.js";
+import { HostRunner } from "./host.js";
+import { exampleShape, isDynamic, shapeKey } from "./placeholder.js";
+import { argumentName, type Declaration, type TracedJob, traceJob } from "./trace-job.js";
+
+/** What a job needs of the session it runs in. */
+export interface JobHost {
+  readonly engine: Engine;
+  readonly checkNumerics: boolean;
+  /** Opened at the first native graph. */
+  open(): Promise<EngineSession>;
+  readonly registry: VariableRegistry;
+  readonly seed: number;
+  isInitialized(variable: string): boolean;
+}
+
+/** A call's result, and what the watchers' handlers have promised. */
+export interface CallOutcome {
+  readonly result: unknown;
+  readonly handled: readonly Promise<unknown>[];
+}
+
+/** A job compiled for the shapes of some calls. */
+interface Variant {
+  readonly traced: TracedJob;
+  readonly compiled: CompiledJob;
+  readonly host: HostRunner;
+  loaded: boolean;
+}
+
+// Native graphs of a dynamic job; the one least recently used goes.
+const keptVariants = 8;
+
+/** A job whose function has been traced: native graphs for the shapes it has met. */
+export class ReadyJob {
+  readonly #variants = new Map<string, Variant>();
+  readonly #dynamic: boolean;
+
+  private constructor(
+    readonly declaration: Declaration,
+    readonly host: JobHost,
+  ) {
+    this.#dynamic = declaration.placeholders.some(isDynamic);
+  }
+
+  /** Traces and compiles a job for shapes that its placeholders allow, without the engine. Its variables join `registry`. */
+  static prepare(declaration: Declaration, host: JobHost, registry: VariableRegistry): ReadyJob {
+    const job = new ReadyJob(declaration, host);
+    const shapes = declaration.placeholders.map(exampleShape);
+    job.#prepare(shapeKey(shapes), shapes, registry);
+    return job;
+  }
+
+  /** The native graphs to load before any call: those of jobs with fixed shapes. Dynamic jobs load them when called. */
+  pending(): readonly NativeJob[] {
+    if (this.#dynamic) return [];
+    const waiting = [...this.#variants.values()].filter(({ loaded }) => !loaded);
+    return waiting.flatMap(({ compiled }) => phasesOf(compiled).map(({ native }) => native));
+  }
+
+  /** To be called when what was pending is in the engine. */
+  loaded(): void {
+    if (!this.#dynamic) for (const variant of this.#variants.values()) variant.loaded = true;
+  }
+
+  /** The job as it was traced and compiled last. */
+  get latest(): { readonly traced: TracedJob; readonly compiled: CompiledJob } {
+    return [...this.#variants.values()].at(-1)!;
+  }
+
+  /** Whether `other` computes the same from the same, so that its native graphs can stay. */
+  computesAs(other: ReadyJob): boolean {
+    const text = (job: ReadyJob): string =>
+      [
+        ...job.latest.compiled.hostNodes.map(({ name }) => name),
+        ...phasesOf(job.latest.compiled).map(({ native }) => print(native.graph)),
+      ].join("\n");
+    return text(this) === text(other);
+  }
+
+  /** Takes over the native graphs of a job that computes the same, with this one's function results and watchers. */
+  adopt(other: ReadyJob): void {
+    for (const [key, { traced, compiled }] of this.#variants) {
+      const old = other.#variants.get(key);
+      if (old !== undefined)
+        this.#variants.set(key, { ...old, traced, compiled: { ...old.compiled, watches: compiled.watches } });
+    }
+  }
+
+  async run(feeds: readonly Tensor[], call: number): Promise<CallOutcome> {
+    const { name } = this.declaration;
+    const variant = await this.#variant(feeds);
+    const { traced, compiled, host } = variant;
+    const engine = await this.host.open();
+    const phase = await this.#phase(compiled, engine);
+    const missing = phase.reads.find((variable) => !this.host.isInitialized(variable));
+    if (missing !== undefined) {
+      throw new FlowError(
+        "E_UNINITIALIZED",
+        `job '${name}': variable '${missing}' has no value; call checkPoint.init() or checkPoint.load(path) before the first job call, or checkPoint.init({ onlyMissing: true }) for variables of a job declared later`,
+      );
+    }
+    const values = new Map(feeds.map((feed, i) => [argumentName(i), feed]));
+    await host.run({ seed: this.host.seed, call }, values);
+    const outputs = (
+      await engine.run(
+        phase.native.name,
+        phase.feeds.map((feed) => values.get(feed)!),
+      )
+    ).map(({ data, shape, dtype }) => new NdArray(data, shape, dtype));
+    const own = outputs.length - compiled.watches.length;
+    return {
+      result: traced.rebuild(outputs.slice(0, own)),
+      handled: compiled.watches.map(({ handle }, i) => attempt(() => handle(outputs[own + i]!))),
+    };
+  }
+
+  /** Names of the variables that the next call would read. */
+  reads(): readonly string[] {
+    return this.latest.compiled.variables.map(({ name }) => name);
+  }
+
+  async close(): Promise<void> {
+    for (const { host } of this.#variants.values()) await host.close();
+  }
+
+  async #phase({ whole, gather }: CompiledJob, engine: EngineSession): Promise<CompiledPhase> {
+    if (gather === undefined) return whole;
+    const { data } = await engine.read(accumulationStepName(this.declaration.name));
+    return Number(data[0]) >= gather.calls - 1 ? whole : gather.phase;
+  }
+
+  async #variant(feeds: readonly Tensor[]): Promise<Variant> {
+    const key = shapeKey(feeds.map(({ shape }) => shape));
+    let variant = this.#variants.get(key);
+    if (variant === undefined) {
+      const registry = this.host.registry.copy();
+      variant = this.#prepare(
+        key,
+        feeds.map(({ shape }) => shape),
+        registry,
+      );
+      await this.#load(variant, registry.all());
+      this.host.registry.commit(registry.all());
+    } else if (!variant.loaded) await this.#load(variant);
+    // The order of a Map is that of insertion: the last is the one used last.
+    this.#variants.delete(key);
+    this.#variants.set(key, variant);
+    if (this.#dynamic) await this.#forgetOldest();
+    return variant;
+  }
+
+  #prepare(key: string, shapes: Parameters<typeof traceJob>[1], registry: VariableRegistry): Variant {
+    const { engine, checkNumerics } = this.host;
+    const traced = traceJob(this.declaration, shapes, registry);
+    const compiled = compile(traced, engine, { checkNumerics, variant: this.#dynamic ? ` ${key}` : "" });
+    registry.commit(compiled.variables);
+    const host = new HostRunner(this.declaration.name, compiled.hostNodes);
+    const variant = { traced, compiled, host, loaded: false };
+    this.#variants.set(key, variant);
+    return variant;
+  }
+
+  async #load(variant: Variant, variables: readonly VariableSpec[] = this.host.registry.all()): Promise<void> {
+    if (variant.loaded) return;
+    const engine = await this.host.open();
+    await engine.extend({
+      jobs: phasesOf(variant.compiled).map(({ native }) => native),
+      variables: new Map(variables.map((spec) => [spec.name, spec])),
+    });
+    variant.loaded = true;
+  }
+
+  async #forgetOldest(): Promise<void> {
+    for (const [key, variant] of this.#variants) {
+      if (this.#variants.size <= keptVariants) return;
+      this.#variants.delete(key);
+      await variant.host.close();
+      if (!variant.loaded) continue;
+      const engine = await this.host.open();
+      for (const { native } of phasesOf(variant.compiled)) await engine.drop(native.name);
+    }
+  }
+}
+
+const phasesOf = ({ whole, gather }: CompiledJob): readonly CompiledPhase[] =>
+  gather === undefined ? [whole] : [gather.phase, whole];
+
+/** A handler's result as a promise that nobody has to wait for. */
+function attempt(task: () => unknown): Promise<unknown> {
+  const done = new Promise((resolve) => resolve(task()));
+  done.catch(() => undefined);
+  return done;
+}

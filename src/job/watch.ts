@@ -1,0 +1,98 @@
+import { checkOptions, FlowError } from "../core/errors.js";
+import type { NdArray } from "../core/tensor.js";
+import { Blob } from "../graph/blob.js";
+import { currentBuilder, type GraphBuilder } from "../graph/trace.js";
+import { cast } from "../ops/elementwise.js";
+import type { Form } from "./placeholder.js";
+import { type FormType, type InForm, isForm, Numpy } from "./typing.js";
+
+/** Gets a value after each call of the job; what it returns is awaited before the call's own result is given. */
+export type WatchHandler<F extends Form = "Numpy"> = (value: InForm<F>) => unknown;
+
+/** Options of `watch` and `watchDiff`. */
+export interface WatchOptions<F extends Form = Form> {
+  /** The form the handler gets the value in; default `tp.Numpy`. */
+  readonly type?: FormType<F>;
+}
+
+/** A blob somebody watches. */
+export interface Watch {
+  readonly blob: Blob;
+  readonly of: "value" | "gradient";
+  readonly handle: (value: NdArray) => unknown;
+}
+
+const watches = new WeakMap<GraphBuilder, Watch[]>();
+
+/** What the function of a job watches, in the order of its calls. */
+export function watchesOf(builder: GraphBuilder): readonly Watch[] {
+  return watches.get(builder) ?? [];
+}
+
+/**
+ * Inside a job: hands the value of `blob` to a handler after each call, before the call's result. A string is printed
+ * before the value in place of a handler; nothing just prints the value. The job's results stay the same. What a handler
+ * throws rejects the call, whose step was made.
+ * @flow watch
+ */
+export function watch<F extends Form = "Numpy">(
+  blob: Blob,
+  handlerOrPrompt?: WatchHandler<F> | string,
+  options: WatchOptions<F> = {},
+): void {
+  add("watch", "value", blob, handlerOrPrompt as WatchHandler<Form> | string | undefined, options);
+}
+
+/**
+ * Inside a train job: as `watch`, with the gradient of the losses' sum with respect to `blob`: before it is averaged over
+ * the loss's elements, regularized and clipped. In a predict job, or where no loss depends on the blob, the handler is never
+ * called, as documented.
+ * @flow watch_diff
+ */
+export function watchDiff<F extends Form = "Numpy">(
+  blob: Blob,
+  handlerOrPrompt?: WatchHandler<F> | string,
+  options: WatchOptions<F> = {},
+): void {
+  add("watchDiff", "gradient", blob, handlerOrPrompt as WatchHandler<Form> | string | undefined, options);
+}
+
+function add(
+  where: string,
+  of: Watch["of"],
+  blob: Blob,
+  handler: WatchHandler<Form> | string | undefined,
+  options: WatchOptions,
+): void {
+  const builder = currentBuilder(where);
+  checkOptions(where, options, ["type"]);
+  const { type = Numpy } = options;
+  if (!(blob instanceof Blob))
+    throw new FlowError("E_ARGUMENT", `${where}: got ${blob === null ? "null" : typeof blob}, expected a Blob`);
+  if (!isForm(type))
+    throw new FlowError("E_ARGUMENT", `${where}: type must be tp.Numpy, tp.ListNumpy or tp.ListListNumpy`);
+  if (handler !== undefined && typeof handler !== "function" && typeof handler !== "string")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: the second argument is ${handler === null ? "null" : typeof handler}, expected a handler or a prompt`,
+    );
+  if (typeof handler === "function" && handler.length > 1)
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: the handler takes ${handler.length} arguments, expected one, the value`,
+    );
+  if (of === "gradient" && !blob.dtype.startsWith("float"))
+    throw new FlowError("E_DTYPE", `${where}: '${blob.opName}' is ${blob.dtype}; only floating blobs have gradients`);
+  // bool lives inside graphs only.
+  const shown = blob.dtype === "bool" ? cast(blob, "int8") : blob;
+  watches.set(builder, [...watchesOf(builder), { blob: shown, of, handle: handling(handler, type.kind) }]);
+}
+
+function handling(handler: WatchHandler<Form> | string | undefined, form: Form): Watch["handle"] {
+  if (typeof handler !== "function")
+    return (value) => {
+      if (handler !== undefined) console.log(handler);
+      console.log(value.toString());
+    };
+  return (value) => handler(form === "Numpy" ? value : form === "ListNumpy" ? [value] : [[value]]);
+}

@@ -1,0 +1,29 @@
+import { FlowError } from "../core/errors.js";
+import { sameShape } from "../core/shape.js";
+import { Blob } from "../graph/blob.js";
+import { currentBuilder, textOf } from "../graph/trace.js";
+
+/**
+ * Inside a job: the variable `ref` gets `value` when the step is done. Reads in the same call see the value it had before;
+ * a second assign continues from the first. A variable that the job's optimizer trains cannot be assigned there.
+ * @flow assign
+ */
+export function assign(ref: Blob, value: Blob): void {
+  const builder = currentBuilder("assign");
+  if (!(ref instanceof Blob) || ref.node.op !== "variable")
+    throw new FlowError(
+      "E_VARIABLE",
+      `assign: the target is ${ref instanceof Blob ? `the result of ${ref.node.op} '${ref.opName}'` : typeof ref}, expected a variable as getVariable gives it`,
+    );
+  if (!(value instanceof Blob))
+    throw new FlowError(
+      "E_ARGUMENT",
+      `assign: the value is ${value === null ? "null" : typeof value}, expected a Blob`,
+    );
+  if (value.dtype !== ref.dtype || !sameShape(value.shape, ref.shape))
+    throw new FlowError(
+      value.dtype === ref.dtype ? "E_SHAPE" : "E_DTYPE",
+      `assign: '${ref.opName}' is ${textOf(ref)}, the value is ${textOf(value)}; make them equal`,
+    );
+  builder.update(String(ref.node.attrs.name), value);
+}
