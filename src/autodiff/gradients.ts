@@ -14,9 +14,18 @@ export interface GradientsOptions {
 }
 
 /**
- * The gradients of the sum of all elements of `ys` with respect to each of `xs`, inside a job of any type: one blob of x's
- * dtype and shape for each x. They are blobs like any other, so gradients of gradients can be taken, and a loss may use
- * them (a gradient penalty).
+ * The gradients of the sum of all elements of `ys` with respect to each of `xs`, inside a job of any type: one blob of
+ * x's dtype and shape for each x. They are blobs like any other, so gradients of gradients can be taken, and a loss may
+ * use them (a gradient penalty).
+ * @example
+ * ```ts job
+ * // x = [1, 2, 3]
+ * const y = flow.math.pow(x, 3);
+ * const [dx] = flow.gradients(y, [x]);
+ * dx!.add(0); // -> [3, 12, 27]
+ * const [second] = flow.gradients(dx!, [x]);
+ * second!.add(0); // -> [6, 12, 18]
+ * ```
  */
 export function gradients(ys: Blob | readonly Blob[], xs: Blob, options?: GradientsOptions): Blob;
 export function gradients<const X extends readonly Blob[]>(

@@ -54,9 +54,19 @@ export interface Description {
 }
 
 /**
- * Variables, shapes, parameters, arithmetic and memory of a job, without running it: `console.log(await flow.describe(job))`.
- * A dynamic job is described for the shapes it was compiled for last, or for a batch of 2. FLOP count a multiply and an add
- * as 2; memory is what the graph needs, engines may take more.
+ * Variables, shapes, parameters, arithmetic and memory of a job, without running it: `console.log(await
+ * flow.describe(job))`. A dynamic job is described for the shapes it was compiled for last, or for a batch of 2. FLOP
+ * count a multiply and an add as 2; memory is what the graph needs, engines may take more.
+ * @example
+ * ```ts
+ * const job = flow.globalFunction({ name: "small" }, [tp.Numpy.Placeholder([10, 3])], (x) =>
+ *   flow.layers.dense(x, 2, { name: "out" }),
+ * );
+ * const description = await flow.describe(job);
+ * description.arguments; // -> ["float32[10,3]"]
+ * description.parameters.total; // -> 8
+ * console.log(String(description).includes("out-weight")); // -> true
+ * ```
  */
 export function describe<F extends readonly unknown[], T>(job: Job<F, T>): Promise<Description> {
   return fromCallSite(describe, async () => {

@@ -134,9 +134,21 @@ export function settingsOf(where: string, config: unknown): JobSettings {
 }
 
 /**
- * A new config for jobs, with the documented setters in camelCase: those that choose numbers are honoured, those that tune
- * devices and memory are taken without effect.
+ * A new config for jobs, with the documented setters in camelCase: those that choose numbers are honoured, those that
+ * tune devices and memory are taken without effect.
  * @flow function_config
+ * @example
+ * ```ts
+ * const functionConfig = flow.functionConfig();
+ * functionConfig.defaultDataType(flow.double);
+ * functionConfig.defaultInitializerConf({ constant_conf: { value: 10 } });
+ * const job = flow.globalFunction({ name: "configured", functionConfig, returns: tp.Numpy }, () =>
+ *   flow.getVariable("w", { shape: [1] }),
+ * );
+ * await new flow.train.CheckPoint().init();
+ * const w = await job(); // -> [10]
+ * w.dtype; // -> "float64"
+ * ```
  */
 export function functionConfig(): FunctionConfig {
   return new FunctionConfig();

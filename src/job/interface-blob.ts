@@ -4,7 +4,20 @@ import { activeBuilder } from "../graph/trace.js";
 import { fromCallSite } from "./call-site.js";
 import { defaultSession, type Session } from "./session.js";
 
-/** The value of a variable, by name, after the calls made before.  @flow experimental.get_interface_blob_value */
+/**
+ * The value of a variable, by name, after the calls made before.
+ * @flow experimental.get_interface_blob_value
+ * @example
+ * ```ts
+ * const job = flow.globalFunction({ name: "model" }, () =>
+ *   flow.getVariable("w", { shape: [2], initializer: flow.onesInitializer() }).add(0),
+ * );
+ * await new flow.train.CheckPoint().init();
+ * await flow.experimental.setInterfaceBlobValue("w", [3, 4]);
+ * await flow.experimental.getInterfaceBlobValue("w"); // -> [3, 4]
+ * await job(); // -> [3, 4]
+ * ```
+ */
 export function getInterfaceBlobValue(name: string): Promise<NdArray> {
   const where = "experimental.getInterfaceBlobValue";
   return fromCallSite(getInterfaceBlobValue, async () => {

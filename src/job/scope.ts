@@ -100,9 +100,14 @@ export function consistentView<T>(fn?: () => T): T | ScopeValue {
 }
 
 /**
- * Runs `fn` in the mirrored view, where each device has its own array; with one device the values are the same, and lists of
- * one where `tp.ListNumpy` says so. Without `fn`: as `placement`.
+ * Runs `fn` in the mirrored view, where each device has its own array; with one device the values are the same, and
+ * lists of one where `tp.ListNumpy` says so. Without `fn`: as `placement`.
  * @flow scope.mirrored_view @flow distribute.mirrored_strategy
+ * @example
+ * ```ts job
+ * // x = [1, 2]
+ * flow.scope.mirroredView(() => x.add(Number(flow.scope.mirroredViewEnabled()))); // -> [2, 3]
+ * ```
  */
 export function mirroredView(): ScopeValue;
 export function mirroredView<T>(fn: () => T): T;

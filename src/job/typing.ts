@@ -50,8 +50,18 @@ const form = <F extends Form>(kind: F): FormType<F> => {
 export const Numpy = form("Numpy");
 
 /**
- * A list of one array per device, so of one: what mirrored views use. Its placeholder takes arrays of its rank and of at most
- * its number of elements; the job is compiled once for each shape.  @flow typing.ListNumpy
+ * A list of one array per device, so of one: what mirrored views use. Its placeholder takes arrays of its rank and of
+ * at most its number of elements; the job is compiled once for each shape.
+ * @flow typing.ListNumpy
+ * @example
+ * ```ts
+ * const job = flow.globalFunction(
+ *   { name: "listed", returns: tp.ListNumpy },
+ *   [tp.ListNumpy.Placeholder([100, 2])],
+ *   (x) => x.add(1),
+ * );
+ * await job([[[1, 2], [3, 4], [5, 6]]]); // -> [[[2, 3], [4, 5], [6, 7]]]
+ * ```
  */
 export const ListNumpy = form("ListNumpy");
 
@@ -59,14 +69,33 @@ export const ListNumpy = form("ListNumpy");
 export const ListListNumpy = form("ListListNumpy");
 
 /**
- * The call gives a function; what it is given is called once with the value of type `type`. It returns a promise that ends
- * when the callback has, and carries its error or the job's.  @flow typing.Callback
+ * The call gives a function; what it is given is called once with the value of type `type`. It returns a promise that
+ * ends when the callback has, and carries its error or the job's.
+ * @flow typing.Callback
+ * @example
+ * ```ts
+ * const job = flow.globalFunction({ name: "called", returns: tp.Callback(tp.Numpy) }, [tp.Numpy.Placeholder([1])], (x) =>
+ *   x.add(1),
+ * );
+ * await job([1])((value) => console.log(value.item()));
+ * ```
  */
 export function Callback<const R extends ValueType>(type: R): CallbackType<R> {
   return Object.freeze({ kind: "Callback", type });
 }
 
-/** Any nesting of arrays and objects of Blobs; each leaf becomes `type`: tp.Numpy, tp.ListNumpy or tp.ListListNumpy.  @flow typing.Bundle */
+/**
+ * Any nesting of arrays and objects of Blobs; each leaf becomes `type`: tp.Numpy, tp.ListNumpy or tp.ListListNumpy.
+ * @flow typing.Bundle
+ * @example
+ * ```ts
+ * const job = flow.globalFunction({ name: "bundled", returns: tp.Bundle(tp.Numpy) }, [tp.Numpy.Placeholder([1])], (x) => ({
+ *   x,
+ *   more: [x.add(1), x.add(2)],
+ * }));
+ * await job([1]); // -> { x: [1], more: [[2], [3]] }
+ * ```
+ */
 export function Bundle<F extends Form>(type: FormType<F>): BundleType<F> {
   if (!isForm(type))
     throw new FlowError("E_ARGUMENT", "tp.Bundle: expected tp.Numpy, tp.ListNumpy or tp.ListListNumpy");

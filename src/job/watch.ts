@@ -31,9 +31,20 @@ export function watchesOf(builder: GraphBuilder): readonly Watch[] {
 
 /**
  * Inside a job: hands the value of `blob` to a handler after each call, before the call's result. A string is printed
- * before the value in place of a handler; nothing just prints the value. The job's results stay the same. What a handler
- * throws rejects the call, whose step was made.
+ * before the value in place of a handler; nothing just prints the value. The job's results stay the same. What a
+ * handler throws rejects the call, whose step was made.
  * @flow watch
+ * @example
+ * ```ts
+ * const seen: number[] = [];
+ * const job = flow.globalFunction({ name: "watched" }, [tp.Numpy.Placeholder([2])], (x) => {
+ *   const doubled = x.mul(2);
+ *   flow.watch(doubled, (value) => seen.push(value.sum()));
+ *   return doubled.add(1);
+ * });
+ * await job([1, 2]); // -> [3, 5]
+ * console.log(seen); // -> [6]
+ * ```
  */
 export function watch<F extends Form = "Numpy">(
   blob: Blob,
@@ -44,10 +55,23 @@ export function watch<F extends Form = "Numpy">(
 }
 
 /**
- * Inside a train job: as `watch`, with the gradient of the losses' sum with respect to `blob`: before it is averaged over
- * the loss's elements, regularized and clipped. In a predict job, or where no loss depends on the blob, the handler is never
- * called, as documented.
+ * Inside a train job: as `watch`, with the gradient of the losses' sum with respect to `blob`: before it is averaged
+ * over the loss's elements, regularized and clipped. In a predict job, or where no loss depends on the blob, the
+ * handler is never called, as documented.
  * @flow watch_diff
+ * @example
+ * ```ts
+ * const seen: unknown[] = [];
+ * const job = flow.globalFunction({ type: "train", name: "watched" }, [tp.Numpy.Placeholder([2])], (x) => {
+ *   const w = flow.getVariable("w", { shape: [2], initializer: flow.onesInitializer() });
+ *   const y = w.mul(x);
+ *   flow.watchDiff(w, (gradient) => seen.push(gradient.toArray()));
+ *   new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [0.1])).minimize(y);
+ * });
+ * await new flow.train.CheckPoint().init();
+ * await job([3, 4]);
+ * console.log(seen); // -> [[3, 4]]
+ * ```
  */
 export function watchDiff<F extends Form = "Numpy">(
   blob: Blob,

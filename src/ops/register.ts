@@ -32,8 +32,21 @@ export type CustomFunction<A extends Attrs, O extends Outputs> = (
 ) => O;
 
 /**
- * Adds an op: a shape rule, the op by ops that exist, and its gradient. The result is the function that jobs call; attributes
- * are plain data (numbers, strings, booleans, arrays of them). E_DUPLICATE where the name is taken.
+ * Adds an op: a shape rule, the op by ops that exist, and its gradient. The result is the function that jobs call;
+ * attributes are plain data (numbers, strings, booleans, arrays of them). E_DUPLICATE where the name is taken.
+ * @example
+ * ```ts
+ * const cube = flow.registerOp("cube", {
+ *   infer: ([x]) => ({ dtype: x!.dtype, shape: x!.shape }),
+ *   lower: ([x]) => x!.mul(x!).mul(x!),
+ *   grad: ({ inputs: [x], dy }) => [dy.mul(x!.mul(x!)).mul(3)],
+ * });
+ * const job = flow.globalFunction({ name: "cubes" }, [tp.Numpy.Placeholder([2])], (x) => {
+ *   const y = cube([x]);
+ *   return [y, flow.gradients(y, [x])[0]!];
+ * });
+ * await job([1, 2]); // -> [[1, 8], [3, 12]]
+ * ```
  */
 export function registerOp<A extends Attrs = Readonly<Record<never, never>>, O extends Outputs = Blob>(
   name: string,

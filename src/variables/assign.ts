@@ -4,9 +4,21 @@ import { Blob } from "../graph/blob.js";
 import { currentBuilder, textOf } from "../graph/trace.js";
 
 /**
- * Inside a job: the variable `ref` gets `value` when the step is done. Reads in the same call see the value it had before;
- * a second assign continues from the first. A variable that the job's optimizer trains cannot be assigned there.
+ * Inside a job: the variable `ref` gets `value` when the step is done. Reads in the same call see the value it had
+ * before; a second assign continues from the first. A variable that the job's optimizer trains cannot be assigned
+ * there.
  * @flow assign
+ * @example
+ * ```ts
+ * const job = flow.globalFunction({ name: "counter" }, () => {
+ *   const count = flow.getVariable("count", { shape: [1], initializer: flow.zerosInitializer(), trainable: false });
+ *   flow.assign(count, count.add(1));
+ *   return count;
+ * });
+ * await new flow.train.CheckPoint().init();
+ * await job(); // -> [0]
+ * await job(); // -> [1]
+ * ```
  */
 export function assign(ref: Blob, value: Blob): void {
   const builder = currentBuilder("assign");
