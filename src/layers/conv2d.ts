@@ -4,6 +4,7 @@ import { namespace, textOf } from "../graph/trace.js";
 import { type Initializer, zerosInitializer } from "../initializers/initializer.js";
 import { glorotUniformInitializer } from "../initializers/variance-scaling.js";
 import { conv2d as convolution, requireImages } from "../ops/conv.js";
+import { requireBlob } from "../ops/define.js";
 import { biasAdd } from "../ops/linalg.js";
 import { channelsLast, type Padding, perAxis } from "../ops/window.js";
 import type { Regularizer } from "../variables/regularizers.js";
@@ -68,6 +69,7 @@ export function conv2d(
   options: Conv2dOptions = {},
 ): Blob {
   checkOptions("layers.conv2d", options, known);
+  requireBlob("layers.conv2d", "inputs", inputs);
   const {
     strides = 1,
     padding = "VALID",
