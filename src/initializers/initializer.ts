@@ -1,5 +1,5 @@
 import { type DataOf, type DType, isFloat } from "../core/dtype.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { Rng, type Stream } from "../core/rng.js";
 import type { Shape } from "../core/shape.js";
 import { type Tensor, zeros } from "../core/tensor.js";
@@ -135,6 +135,12 @@ function drawer(initializer: Exclude<Initializer, VarianceScaling>, rng: Rng, fl
  * E_ARGUMENT where it needs fans that `shape` does not have.
  */
 export function checkInitializer(where: string, initializer: Initializer, dtype: DType, shape: Shape): void {
+  const { kind } = (initializer ?? {}) as { readonly kind?: unknown };
+  if (typeof kind !== "string")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: initializer is ${textOfValue(initializer)}, expected one such as flow.zerosInitializer()`,
+    );
   if (initializer.kind === "varianceScaling") fansOf(where, shape, initializer.dataFormat);
   if (isFloat(dtype)) return;
   const fits =

@@ -8,7 +8,7 @@ import { requireBlob } from "../ops/define.js";
 import { biasAdd } from "../ops/linalg.js";
 import { channelsLast, type Padding, perAxis } from "../ops/window.js";
 import type { Regularizer } from "../variables/regularizers.js";
-import { type Activation, layerVariable } from "./variable.js";
+import { type Activation, layerVariable, requireActivation } from "./variable.js";
 
 export interface Conv2dOptions {
   /** A number or one per spatial axis; default 1. */
@@ -87,6 +87,7 @@ export function conv2d(
     biasName,
   } = options;
   const where = `layers.conv2d '${name}'`;
+  requireActivation(where, activation);
   requireImages(where, "inputs", inputs);
   const last = channelsLast(where, dataFormat, 2);
   const channels = inputs.shape[last ? 3 : 1]!;

@@ -155,6 +155,12 @@ export function requireBlobs(where: string, what: string, list: unknown): assert
   for (const [i, value] of list.entries()) requireBlob(where, `${what}[${i}]`, value);
 }
 
+/** E_ARGUMENT unless an argument is an array; what it holds is checked where it is used. */
+export function requireList(where: string, what: string, value: unknown): asserts value is readonly unknown[] {
+  if (!Array.isArray(value))
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected an array`);
+}
+
 /** E_ARGUMENT unless an argument is a Blob or a number. */
 export function requireOperand(where: string, what: string, value: unknown): asserts value is Operand {
   if (!(value instanceof Blob) && typeof value !== "number")

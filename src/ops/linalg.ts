@@ -67,7 +67,7 @@ export function biasAdd(value: Blob, bias: Blob, options: BiasAddOptions = {}): 
   const { dataFormat, name } = checkOptions("biasAdd", options, ["dataFormat", "name"]);
   requireBlob("biasAdd", "value", value);
   requireBlob("biasAdd", "bias", bias);
-  const format = dataFormat?.toUpperCase();
+  const format = dataFormat === undefined ? undefined : String(dataFormat).toUpperCase();
   if (format !== undefined && !format.startsWith("NC") && !(format.startsWith("N") && format.endsWith("C"))) {
     throw new FlowError(
       "E_ARGUMENT",

@@ -2,7 +2,7 @@ import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireBlobs } from "./define.js";
+import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireBlobs, requireList } from "./define.js";
 import { finite } from "./sources.js";
 import { expandDims, reshape } from "./structure.js";
 
@@ -75,6 +75,8 @@ export function slice(
 ): Blob {
   const name = nameOf("slice", options);
   requireBlob("slice", "x", x);
+  requireList("slice", "begin", begin);
+  requireList("slice", "size", size);
   const rank = x.shape.length;
   if (begin.length !== rank || size.length !== rank)
     throw new FlowError(
@@ -104,6 +106,8 @@ export type SliceRange = readonly [start: number | null, stop: number | null, st
 export function sliceV2(x: Blob, ranges: readonly SliceRange[], options?: Named): Blob {
   const name = nameOf("sliceV2", options);
   requireBlob("sliceV2", "x", x);
+  requireList("sliceV2", "ranges", ranges);
+  for (const [i, range] of ranges.entries()) requireList("sliceV2", `ranges[${i}]`, range);
   if (ranges.length > x.shape.length)
     throw new FlowError(
       "E_ARGUMENT",
@@ -138,7 +142,9 @@ export function sliceV2(x: Blob, ranges: readonly SliceRange[], options?: Named)
 export function reverse(input: Blob, axis: number | readonly number[], options?: Named): Blob {
   const last = named("reverse", options);
   requireBlob("reverse", "input", input);
-  const axes = (typeof axis === "number" ? [axis] : axis).map((a) => normalizeAxis("reverse", input.shape.length, a));
+  const given = typeof axis === "number" ? [axis] : axis;
+  requireList("reverse", "axis", given);
+  const axes = given.map((a) => normalizeAxis("reverse", input.shape.length, a));
   const whole: SliceRange = [null, null, null];
   return sliceV2(
     input,
@@ -199,9 +205,10 @@ export interface PadOptions extends Named {
 export function pad(x: Blob, paddings: readonly (readonly [number, number])[], options: PadOptions = {}): Blob {
   const { constantValue = 0, name } = checkOptions("pad", options, ["constantValue", "name"]);
   requireBlob("pad", "x", x);
+  requireList("pad", "paddings", paddings);
   if (
     paddings.length !== x.shape.length ||
-    !paddings.every((p) => p.length === 2 && p.every((n) => Number.isInteger(n) && n >= 0))
+    !paddings.every((p) => Array.isArray(p) && p.length === 2 && p.every((n) => Number.isInteger(n) && n >= 0))
   )
     throw new FlowError(
       "E_ARGUMENT",

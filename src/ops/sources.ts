@@ -3,7 +3,7 @@ import { checkOptions, FlowError } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
-import { type Named, op, requireBlob } from "./define.js";
+import { type Named, op, requireBlob, requireList } from "./define.js";
 
 export interface ConstantOptions extends Named {
   /** Element type (required by the documented function). */
@@ -18,6 +18,7 @@ export function constant(value: number, options: ConstantOptions = {}): Blob {
   if (dtype === undefined) throw new FlowError("E_ARGUMENT", "constant: dtype is missing; pass { dtype: flow.float }");
   if (typeof value !== "number")
     throw new FlowError("E_ARGUMENT", `constant: value is ${typeof value}, expected a number`);
+  requireList("constant", "shape", shape);
   return emit(constantOp, [], { value: finite(value), dtype, shape: shape.length === 0 ? [1] : shape }, name);
 }
 

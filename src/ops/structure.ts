@@ -2,7 +2,7 @@ import { checkOptions, FlowError } from "../core/errors.js";
 import { broadcastShapes, type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { type Named, named, nameOf, normalizeAxis, op, requireBlob } from "./define.js";
+import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireList } from "./define.js";
 
 // --- shape ---------------------------------------------------------------------------------------------------------
 
@@ -17,6 +17,7 @@ export const reshapeOp = op("reshape", {
 
 function resolveShape(x: Blob, shape: Shape): Shape {
   requireBlob("reshape", "x", x);
+  requireList("reshape", "shape", shape);
   const text = `reshape: cannot give ${textOf(x)} the shape [${shape.join(",")}]`;
   const unknown = shape.filter((d) => d === -1).length;
   if (unknown > 1) throw new FlowError("E_SHAPE", `${text}: only one dimension may be -1`);
@@ -42,6 +43,7 @@ export interface TransposeOptions extends Named {
 export function transpose(x: Blob, options: TransposeOptions = {}): Blob {
   const { perm, name } = checkOptions("transpose", options, ["perm", "name"]);
   if (perm === undefined) throw new FlowError("E_ARGUMENT", "transpose: perm is missing; pass { perm: [1, 0] }");
+  requireList("transpose", "perm", perm);
   return emit(transposeOp, [x], { perm }, name);
 }
 export const transposeOp = op("transpose", {
@@ -64,6 +66,7 @@ const invert = (perm: readonly number[]): number[] => perm.map((_, axis) => perm
 export function broadcastTo(x: Blob, shape: Shape, options?: Named): Blob {
   const name = nameOf("broadcastTo", options);
   requireBlob("broadcastTo", "x", x);
+  requireList("broadcastTo", "shape", shape);
   return sameShape(x.shape, shape) ? x : emit(broadcastToOp, [x], { shape }, name);
 }
 export const broadcastToOp = op("broadcastTo", {
@@ -94,6 +97,7 @@ export interface SqueezeOptions extends Named {
 export function squeeze(input: Blob, options: SqueezeOptions = {}): Blob {
   const { axis, name } = checkOptions("squeeze", options, ["axis", "name"]);
   requireBlob("squeeze", "input", input);
+  if (axis !== undefined) requireList("squeeze", "axis", axis);
   const rank = input.shape.length;
   const axes =
     axis?.map((a) => normalizeAxis("squeeze", rank, a)) ?? input.shape.flatMap((d, i) => (d === 1 ? [i] : []));
@@ -129,6 +133,7 @@ export function broadcastLike(x: Blob, like: Blob, options: BroadcastLikeOptions
   requireBlob("broadcastLike", "like", like);
   const last = name === undefined ? {} : { name };
   if (broadcastAxes === undefined) return broadcastTo(x, like.shape, last);
+  requireList("broadcastLike", "broadcastAxes", broadcastAxes);
   const axes = broadcastAxes.map((axis) => normalizeAxis("broadcastLike", like.shape.length, axis));
   const kept = like.shape.map((d, i) => (axes.includes(i) ? 1 : d));
   const others = kept.filter((_, i) => !axes.includes(i));
@@ -144,6 +149,7 @@ export function broadcastLike(x: Blob, like: Blob, options: BroadcastLikeOptions
 export function tile(x: Blob, reps: readonly number[], options?: Named): Blob {
   const last = named("tile", options);
   requireBlob("tile", "x", x);
+  requireList("tile", "reps", reps);
   if (reps.length !== x.shape.length || !reps.every((n) => Number.isInteger(n) && n > 0))
     throw new FlowError(
       "E_ARGUMENT",

@@ -224,6 +224,37 @@ describe.each(tested(takesBlobs))("Blobs of $path", (target) => {
   });
 });
 
+// Some wrong values mean something or are taken as they are; what must not happen is an error of JavaScript's own.
+describe.each(tested([...takesOptions, ...takesBlobs.filter((f) => !takesOptions.includes(f))]))(
+  "values of another kind into $path",
+  (target) => {
+    const values = [undefined, null, 1.5, -1, "x", true, {}, [], [1.5, "a"], [[1]], [null], () => 1];
+
+    test("give FlowErrors only", async () => {
+      const calls: { readonly what: string; readonly change: (args: readonly unknown[]) => unknown[] }[] = [];
+      for (const [i, { name, kind, options }] of target.parameters.entries()) {
+        // A job function may do anything, also fail.
+        if (target.path in outside && kind !== "options") continue;
+        for (const value of values) {
+          if (kind === "other") calls.push({ what: name, change: (args) => args.with(i, value) });
+          for (const option of options) {
+            // A folder that is a name is looked for, and MNIST downloaded to it.
+            if (target.path === "data.loadMnist" && (option.name !== "outDir" || value === undefined || value === "x"))
+              continue;
+            calls.push({
+              what: option.name,
+              change: (args) => args.with(i, { ...(args[i] as object), [option.name]: value }),
+            });
+          }
+        }
+      }
+      const errors = await failures(target, (args) => calls.map(({ change }) => change(args)));
+      for (const [i, error] of errors.entries())
+        if (error !== undefined) expect(error, `${calls[i]!.what}: ${String(error)}`).toBeInstanceOf(flow.FlowError);
+    });
+  },
+);
+
 test.each([
   [
     "reduceSum",
