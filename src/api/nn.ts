@@ -15,7 +15,6 @@ export {
   batchNormalization,
   type LayerNormOptions,
   layerNorm,
-  type MomentsOptions,
   moments,
 } from "../ops/norm.js";
 export { avgPool2d, maxPool2d } from "../ops/pool.js";

@@ -38,6 +38,7 @@ export interface BatchNormalizationOptions {
   readonly name?: string;
 }
 
+/** Options of `batchNormalizationAddRelu`. */
 export interface BatchNormalizationAddOptions extends BatchNormalizationOptions {
   /** Added between normalization and relu; default nothing. */
   readonly addend?: Blob;

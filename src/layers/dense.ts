@@ -9,7 +9,7 @@ import type { Regularizer } from "../variables/regularizers.js";
 import { type Activation, layerVariable, requireActivation } from "./variable.js";
 
 export interface DenseOptions {
-  readonly activation?: Activation | null;
+  readonly activation?: Activation;
   /** Default true. */
   readonly useBias?: boolean;
   /** Default zeros, as documented. */

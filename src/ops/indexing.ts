@@ -166,6 +166,7 @@ export function tril(x: Blob, options: TrilOptions = {}): Blob {
 
 // --- sums by index -------------------------------------------------------------------------------------------------
 
+/** Options of `unsortedSegmentSum` and `unsortedSegmentSumLike`. */
 export interface SegmentOptions extends Named {
   /** The axis of `data` where the ids begin; default 0. */
   readonly axis?: number;

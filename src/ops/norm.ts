@@ -8,16 +8,11 @@ import { reduceMean, reduceSum } from "./reduce.js";
 import { reshape } from "./structure.js";
 import { rsqrt, sqrt } from "./unary.js";
 
-export interface MomentsOptions extends Named {
-  /** Keep the axes as 1; default false. */
-  readonly keepdims?: boolean;
-}
-
 /** Mean and population variance over `axes`, by two passes.  @flow nn.moments */
 export function moments(
   x: Blob,
   axes: readonly number[],
-  options: MomentsOptions = {},
+  options: Named & { readonly keepdims?: boolean } = {},
 ): readonly [mean: Blob, variance: Blob] {
   const { keepdims = false, name } = checkOptions("moments", options, ["keepdims", "name"]);
   requireFloat("moments", x);
