@@ -1,4 +1,5 @@
 export {
+  type BatchNormalizationAddOptions,
   type BatchNormalizationOptions,
   batchNormalization,
   batchNormalizationAddRelu,

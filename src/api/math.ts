@@ -35,6 +35,7 @@ export {
 } from "../ops/elementwise.js";
 export {
   argmax,
+  type SegmentOptions,
   type TopKOptions,
   type TrilOptions,
   topK,

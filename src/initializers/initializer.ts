@@ -1,5 +1,5 @@
 import { type DataOf, type DType, isFloat } from "../core/dtype.js";
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { Rng, type Stream } from "../core/rng.js";
 import type { Shape } from "../core/shape.js";
 import { type Tensor, zeros } from "../core/tensor.js";
@@ -34,7 +34,8 @@ function positive(where: string, name: string, value: unknown): number {
 }
 
 /** Every element `value`.  @flow constant_initializer */
-export function constantInitializer(value = 0, { dtype = "float32" }: InitializerDType = {}): Initializer {
+export function constantInitializer(value = 0, options: InitializerDType = {}): Initializer {
+  const { dtype = "float32" } = checkOptions("constantInitializer", options, ["dtype"]);
   number("constantInitializer", "value", value);
   if (!isFloat(dtype) && !Number.isInteger(value))
     throw new FlowError("E_DTYPE", `constantInitializer: ${value} is no ${dtype}`);
@@ -42,21 +43,18 @@ export function constantInitializer(value = 0, { dtype = "float32" }: Initialize
 }
 
 /** Every element 0.  @flow zeros_initializer */
-export function zerosInitializer({ dtype = "float32" }: InitializerDType = {}): Initializer {
-  return constantInitializer(0, { dtype });
+export function zerosInitializer(options: InitializerDType = {}): Initializer {
+  return constantInitializer(0, checkOptions("zerosInitializer", options, ["dtype"]));
 }
 
 /** Every element 1.  @flow ones_initializer */
-export function onesInitializer({ dtype = "float32" }: InitializerDType = {}): Initializer {
-  return constantInitializer(1, { dtype });
+export function onesInitializer(options: InitializerDType = {}): Initializer {
+  return constantInitializer(1, checkOptions("onesInitializer", options, ["dtype"]));
 }
 
 /** Uniform on [minval, maxval]; for an integer dtype, integers of that closed range.  @flow random_uniform_initializer */
-export function randomUniformInitializer(
-  minval = 0,
-  maxval = 1,
-  { dtype = "float32" }: InitializerDType = {},
-): Initializer {
+export function randomUniformInitializer(minval = 0, maxval = 1, options: InitializerDType = {}): Initializer {
+  const { dtype = "float32" } = checkOptions("randomUniformInitializer", options, ["dtype"]);
   const [min, max] = [
     number("randomUniformInitializer", "minval", minval),
     number("randomUniformInitializer", "maxval", maxval),
@@ -137,6 +135,12 @@ function drawer(initializer: Exclude<Initializer, VarianceScaling>, rng: Rng, fl
  * E_ARGUMENT where it needs fans that `shape` does not have.
  */
 export function checkInitializer(where: string, initializer: Initializer, dtype: DType, shape: Shape): void {
+  const { kind } = (initializer ?? {}) as { readonly kind?: unknown };
+  if (typeof kind !== "string")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: initializer is ${textOfValue(initializer)}, expected one such as flow.zerosInitializer()`,
+    );
   if (initializer.kind === "varianceScaling") fansOf(where, shape, initializer.dataFormat);
   if (isFloat(dtype)) return;
   const fits =

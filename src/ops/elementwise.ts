@@ -8,8 +8,11 @@ import {
   type GradRule,
   type Named,
   type None,
+  named,
+  nameOf,
   type Op,
   op,
+  requireBlob,
   requireFloat,
   requireOperand,
 } from "./define.js";
@@ -45,8 +48,8 @@ function comparison<const N extends string>(name: N): Op<N, None, "primitive"> {
 
 /** Both operands as blobs: a number takes the other's dtype. */
 export function operands(where: string, x: Operand, y: Operand): [Blob, Blob] {
-  requireOperand(where, x);
-  requireOperand(where, y);
+  requireOperand(where, "x", x);
+  requireOperand(where, "y", y);
   if (typeof x === "number" && typeof y === "number")
     throw new FlowError("E_ARGUMENT", `${where}: both operands are numbers, expected a Blob among them`);
   if (typeof x === "number") return [numberLike(where, x, y as Blob), y as Blob];
@@ -66,26 +69,26 @@ function numberLike(where: string, value: number, like: Blob): Blob {
 // --- arithmetic ----------------------------------------------------------------------------------------------------
 
 /** `x + y`, by numpy broadcasting; a number takes the blob's dtype.  @flow math.add */
-export function add(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(addOp, operands("add", x, y), {}, name);
+export function add(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(addOp, operands("add", x, y), {}, nameOf("add", options));
 }
 export const addOp = binary("add", ({ dy }) => [dy, dy]);
 
 /** `x - y`, broadcast. (v0.2 swapped the operands where x has shape (1,); here the order is right.)  @flow math.subtract */
-export function subtract(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(subtractOp, operands("subtract", x, y), {}, name);
+export function subtract(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(subtractOp, operands("subtract", x, y), {}, nameOf("subtract", options));
 }
 export const subtractOp = binary("subtract", ({ dy }) => [dy, negative(dy)]);
 
 /** `x * y`, broadcast.  @flow math.multiply */
-export function multiply(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(multiplyOp, operands("multiply", x, y), {}, name);
+export function multiply(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(multiplyOp, operands("multiply", x, y), {}, nameOf("multiply", options));
 }
 export const multiplyOp = binary("multiply", ({ inputs: [x, y], dy }) => [multiply(dy, y!), multiply(dy, x!)]);
 
 /** `x / y`, broadcast; IEEE for floats (v0.2 gave 0 for a division by the number 0), truncated for integers.  @flow math.divide */
-export function divide(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(divideOp, operands("divide", x, y), {}, name);
+export function divide(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(divideOp, operands("divide", x, y), {}, nameOf("divide", options));
 }
 export const divideOp = binary("divide", ({ inputs: [, v], y, dy }) => [
   divide(dy, v!),
@@ -93,14 +96,14 @@ export const divideOp = binary("divide", ({ inputs: [, v], y, dy }) => [
 ]);
 
 /** The larger operand, broadcast; where both are equal x is taken, and gets the gradient.  @flow math.maximum */
-export function maximum(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(maximumOp, operands("maximum", x, y), {}, name);
+export function maximum(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(maximumOp, operands("maximum", x, y), {}, nameOf("maximum", options));
 }
 export const maximumOp = binary("maximum", ({ inputs: [x, y], dy }) => choose(holds(greaterEqualOp, x!, y!), dy));
 
 /** The smaller operand, broadcast; where both are equal x is taken, and gets the gradient.  @flow math.minimum */
-export function minimum(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(minimumOp, operands("minimum", x, y), {}, name);
+export function minimum(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(minimumOp, operands("minimum", x, y), {}, nameOf("minimum", options));
 }
 export const minimumOp = binary("minimum", ({ inputs: [x, y], dy }) => choose(holds(lessEqualOp, x!, y!), dy));
 
@@ -113,19 +116,22 @@ function choose(isX: Blob, dy: Blob): readonly Blob[] {
 // --- sign and square ----------------------------------------------------------------------------------------------------------
 
 /** `-x`.  @flow math.negative */
-export const negative: Unary = (x, { name } = {}) => emit(negativeOp, [x], {}, name);
+export const negative: Unary = (x, options) => emit(negativeOp, [x], {}, nameOf("negative", options));
 export const negativeOp = unaryAny("negative", ({ dy }) => [negative(dy)]);
 
 /** `|x|`; its slope at 0 is 0.  @flow math.abs */
-export const abs: Unary = (x, { name } = {}) => emit(absOp, [x], {}, name);
+export const abs: Unary = (x, options) => emit(absOp, [x], {}, nameOf("abs", options));
 export const absOp = unaryAny("abs", ({ inputs: [x], dy }) => [multiply(dy, sign(x!))]);
 
 /** -1, 0 or 1.  @flow math.sign */
-export const sign: Unary = (x, { name } = {}) => emit(signOp, [x], {}, name);
+export const sign: Unary = (x, options) => emit(signOp, [x], {}, nameOf("sign", options));
 export const signOp = unaryAny("sign", "stop");
 
 /** `x * x`.  @flow math.square */
-export const square: Unary = (x, options) => multiply(x, x, options);
+export const square: Unary = (x, options) => {
+  requireBlob("square", "x", x);
+  return multiply(x, x, named("square", options));
+};
 
 // --- comparison and choice -----------------------------------------------------------------------------------------
 
@@ -135,8 +141,8 @@ export const holds = (op: Op<string, None>, x: Operand, y: Operand): Blob => emi
 /** The documented form of a comparison: int8 zeros and ones. */
 const compare =
   (op: Op<string, None>): Binary =>
-  (x, y, { name } = {}) =>
-    cast(emit(op, operands(op.name, x, y), {}, name), "int8");
+  (x, y, options) =>
+    cast(emit(op, operands(op.name, x, y), {}, nameOf(op.name, options)), "int8");
 
 export const equalOp = comparison("equal");
 export const notEqualOp = comparison("notEqual");
@@ -159,16 +165,16 @@ export const greater: Binary = compare(greaterOp);
 export const greaterEqual: Binary = compare(greaterEqualOp);
 
 /** 1 where both operands are not 0, broadcast, as int8.  @flow math.logical_and */
-export const logicalAnd: Binary = (x, y, { name } = {}) =>
+export const logicalAnd: Binary = (x, y, options) =>
   multiply(
     ...(operands("logicalAnd", x, y).map((blob) => notEqual(blob, 0)) as [Blob, Blob]),
-    name === undefined ? {} : { name },
+    named("logicalAnd", options),
   );
 
 /** 1 where a floating `x` is neither NaN nor infinite, as int8. */
 // biome-ignore lint/suspicious/noShadowRestrictedNames: the name the field has for it
-export function isFinite(x: Blob, { name }: Named = {}): Blob {
-  return cast(emit(isFiniteOp, [x], {}, name), "int8");
+export function isFinite(x: Blob, options?: Named): Blob {
+  return cast(emit(isFiniteOp, [x], {}, nameOf("isFinite", options)), "int8");
 }
 export const isFiniteOp = op("isFinite", {
   infer: ([x]): BlobType => {
@@ -179,9 +185,10 @@ export const isFiniteOp = op("isFinite", {
 });
 
 /** `x` where `condition` is not 0, else `y`; all three broadcast.  @flow where */
-export function where(condition: Blob, x: Operand, y: Operand, { name }: Named = {}): Blob {
+export function where(condition: Blob, x: Operand, y: Operand, options?: Named): Blob {
+  requireBlob("where", "condition", condition);
   const chosen = condition.dtype === "bool" ? condition : cast(condition, "bool");
-  return emit(whereOp, [chosen, ...operands("where", x, y)], {}, name);
+  return emit(whereOp, [chosen, ...operands("where", x, y)], {}, nameOf("where", options));
 }
 export const whereOp = op("where", {
   infer: ([condition, x, y]): BlobType => {
@@ -200,7 +207,9 @@ export const whereOp = op("where", {
 });
 
 /** `x` in another dtype: floats to integers truncate, anything not 0 is a true bool.  @flow cast */
-export function cast(x: Blob, dtype: DType, { name }: Named = {}): Blob {
+export function cast(x: Blob, dtype: DType, options?: Named): Blob {
+  const name = nameOf("cast", options);
+  requireBlob("cast", "x", x);
   return x.dtype === dtype ? x : emit(castOp, [x], { dtype }, name);
 }
 export const castOp = op("cast", {

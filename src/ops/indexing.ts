@@ -1,9 +1,9 @@
 import type { DType } from "../core/dtype.js";
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, emitCheck, textOf } from "../graph/trace.js";
-import { type Named, normalizeAxis, op } from "./define.js";
+import { type Named, named, nameOf, normalizeAxis, op, requireBlob } from "./define.js";
 import { add, equalOp, holds, lessEqualOp, maximum, minimum, multiply, where } from "./elementwise.js";
 import { range } from "./parts.js";
 import { reducedShape, reduceMax, reduceMin } from "./reduce.js";
@@ -21,6 +21,7 @@ export function checkIndices(
 }
 
 function requireIndices(where: string, name: string, x: Blob): void {
+  requireBlob(where, name, x);
   if (!["int32", "int64", "int8"].includes(x.dtype))
     throw new FlowError("E_DTYPE", `${where}: ${name} are ${textOf(x)}, expected int32 or int64`);
 }
@@ -28,8 +29,9 @@ function requireIndices(where: string, name: string, x: Blob): void {
 // --- order ---------------------------------------------------------------------------------------------------------
 
 /** Index of the first maximum of the last axis, int32; a rank-1 input gives `[1]`.  @flow math.argmax */
-export function argmax(x: Blob, { name }: Named = {}): Blob {
-  return emit(argmaxOp, [x], { axis: normalizeAxis("argmax", x.shape.length, -1) }, name);
+export function argmax(x: Blob, options?: Named): Blob {
+  requireBlob("argmax", "x", x);
+  return emit(argmaxOp, [x], { axis: normalizeAxis("argmax", x.shape.length, -1) }, nameOf("argmax", options));
 }
 export const argmaxOp = op("argmax", {
   infer: ([x], { axis }: { readonly axis: number }): BlobType => ({
@@ -50,7 +52,9 @@ export interface TopKOptions extends Named {
  * Indices, int32, of the `k` largest elements along the last axis, largest first, of equals the lower index first.
  * @flow math.top_k
  */
-export function topK(input: Blob, { k = 1, name }: TopKOptions = {}): Blob {
+export function topK(input: Blob, options: TopKOptions = {}): Blob {
+  const { k = 1, name } = checkOptions("topK", options, ["k", "sorted", "name"]);
+  requireBlob("topK", "input", input);
   if (!Number.isInteger(k) || k < 1) throw new FlowError("E_ARGUMENT", `topK: k is ${k}, expected a positive integer`);
   return emit(topKOp, [input], { k: Math.min(k, input.shape.at(-1)!) }, name);
 }
@@ -72,7 +76,9 @@ export interface GatherOptions extends Named {
  * Slices of `params` along `axis`, one for each index: shape `params[:axis] + indices + params[axis + 1:]`, with the shared
  * dimensions once. An index outside the axis fails the step with E_INDEX (v0.2 gave zeros).  @flow gather
  */
-export function gather(params: Blob, indices: Blob, { axis, batchDims = 0, name }: GatherOptions = {}): Blob {
+export function gather(params: Blob, indices: Blob, options: GatherOptions = {}): Blob {
+  const { axis, batchDims = 0, name } = checkOptions("gather", options, ["axis", "batchDims", "name"]);
+  requireBlob("gather", "params", params);
   requireIndices("gather", "indices", indices);
   const at = normalizeAxis("gather", params.shape.length, axis ?? batchDims);
   if (batchDims !== 0 && at !== batchDims)
@@ -118,11 +124,9 @@ export interface OneHotOptions extends Named {
 }
 
 /** `onValue` at each index along a new axis of size `depth`, else `offValue`. An index outside fails the step with E_INDEX.  @flow one_hot */
-export function oneHot(
-  indices: Blob,
-  depth: number,
-  { onValue = 1, offValue = 0, axis = -1, dtype = "float32", name }: OneHotOptions = {},
-): Blob {
+export function oneHot(indices: Blob, depth: number, options: OneHotOptions = {}): Blob {
+  const known = ["onValue", "offValue", "axis", "dtype", "name"];
+  const { onValue = 1, offValue = 0, axis = -1, dtype = "float32", name } = checkOptions("oneHot", options, known);
   requireIndices("oneHot", "indices", indices);
   if (!Number.isInteger(depth) || depth < 1)
     throw new FlowError("E_ARGUMENT", `oneHot: depth is ${depth}, expected a positive integer`);
@@ -140,7 +144,9 @@ export function oneHot(
 
 /** `value` where `mask` is not 0, else `x`; broadcast.  @flow masked_fill */
 export function maskedFill(x: Blob, mask: Blob, value: number, options?: Named): Blob {
-  return where(mask, value, x, options);
+  requireBlob("maskedFill", "x", x);
+  requireBlob("maskedFill", "mask", mask);
+  return where(mask, value, x, named("maskedFill", options));
 }
 
 export interface TrilOptions extends Named {
@@ -149,7 +155,9 @@ export interface TrilOptions extends Named {
 }
 
 /** The lower triangle of the last two axes: 0 where column > row + `diagonal`.  @flow math.tril @flow nn.tril */
-export function tril(x: Blob, { diagonal = 0, name }: TrilOptions = {}): Blob {
+export function tril(x: Blob, options: TrilOptions = {}): Blob {
+  const { diagonal = 0, name } = checkOptions("tril", options, ["diagonal", "name"]);
+  requireBlob("tril", "x", x);
   if (x.shape.length < 2) throw new FlowError("E_SHAPE", `tril: got ${textOf(x)}, expected a rank of at least 2`);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const kept = holds(lessEqualOp, iota([1, columns], 1, "int32"), add(iota([rows, 1], 0, "int32"), diagonal));
@@ -157,6 +165,12 @@ export function tril(x: Blob, { diagonal = 0, name }: TrilOptions = {}): Blob {
 }
 
 // --- sums by index -------------------------------------------------------------------------------------------------
+
+/** Options of `unsortedSegmentSum` and `unsortedSegmentSumLike`. */
+export interface SegmentOptions extends Named {
+  /** The axis of `data` where the ids begin; default 0. */
+  readonly axis?: number;
+}
 
 /**
  * Sums of the slices of `data` that share a segment id: shape `data[:axis] + [numSegments] + data[axis + rank(ids):]`. Ids
@@ -167,9 +181,11 @@ export function unsortedSegmentSum(
   data: Blob,
   segmentIds: Blob,
   numSegments: number,
-  { axis = 0, name }: Named & { readonly axis?: number } = {},
+  options: SegmentOptions = {},
 ): Blob {
   const text = "unsortedSegmentSum";
+  const { axis = 0, name } = checkOptions(text, options, ["axis", "name"]);
+  requireBlob(text, "data", data);
   requireIndices(text, "segmentIds", segmentIds);
   if (!Number.isInteger(numSegments) || numSegments < 1)
     throw new FlowError("E_ARGUMENT", `${text}: numSegments is ${numSegments}, expected a positive integer`);
@@ -189,26 +205,21 @@ export function unsortedSegmentSum(
 }
 
 /** The documented variants of `unsortedSegmentSum`: as many segments as `like` has on `axis`.  @flow math.unsorted_segment_sum_like @flow unsorted_segment_sum_like */
-export function unsortedSegmentSumLike(
-  data: Blob,
-  segmentIds: Blob,
-  like: Blob,
-  options: Named & { readonly axis?: number } = {},
-): Blob {
-  return unsortedSegmentSum(
-    data,
-    segmentIds,
-    like.shape[normalizeAxis("unsortedSegmentSumLike", like.shape.length, options.axis ?? 0)]!,
-    options,
-  );
+export function unsortedSegmentSumLike(data: Blob, segmentIds: Blob, like: Blob, options: SegmentOptions = {}): Blob {
+  const text = "unsortedSegmentSumLike";
+  const { axis = 0 } = checkOptions(text, options, ["axis", "name"]);
+  for (const [what, blob] of Object.entries({ data, segmentIds, like })) requireBlob(text, what, blob);
+  return unsortedSegmentSum(data, segmentIds, like.shape[normalizeAxis(text, like.shape.length, axis)]!, options);
 }
 
 /**
  * `unsortedSegmentSum` of each row on its own: data and ids share their leading dimensions, ids have no others; shape
  * `ids[:-1] + [numSegments] + data[rank(ids):]`.  @flow math.unsorted_batch_segment_sum @flow unsorted_batch_segment_sum
  */
-export function unsortedBatchSegmentSum(data: Blob, segmentIds: Blob, numSegments: number, { name }: Named = {}): Blob {
+export function unsortedBatchSegmentSum(data: Blob, segmentIds: Blob, numSegments: number, options?: Named): Blob {
   const text = "unsortedBatchSegmentSum";
+  const name = nameOf(text, options);
+  requireBlob(text, "data", data);
   requireIndices(text, "segmentIds", segmentIds);
   const rank = segmentIds.shape.length;
   if (rank < 2 || !sameShape(data.shape.slice(0, rank), segmentIds.shape))

@@ -1,14 +1,14 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { broadcastShapes, type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { type Named, normalizeAxis, op } from "./define.js";
+import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireList } from "./define.js";
 
 // --- shape ---------------------------------------------------------------------------------------------------------
 
 /** The same elements in C order under another shape; one dimension may be -1.  @flow reshape */
-export function reshape(x: Blob, shape: Shape, { name }: Named = {}): Blob {
-  return emit(reshapeOp, [x], { shape: resolveShape(x, shape) }, name);
+export function reshape(x: Blob, shape: Shape, options?: Named): Blob {
+  return emit(reshapeOp, [x], { shape: resolveShape(x, shape) }, nameOf("reshape", options));
 }
 export const reshapeOp = op("reshape", {
   infer: ([x], { shape }: { readonly shape: Shape }): BlobType => ({ dtype: x!.dtype, shape }),
@@ -16,6 +16,8 @@ export const reshapeOp = op("reshape", {
 });
 
 function resolveShape(x: Blob, shape: Shape): Shape {
+  requireBlob("reshape", "x", x);
+  requireList("reshape", "shape", shape);
   const text = `reshape: cannot give ${textOf(x)} the shape [${shape.join(",")}]`;
   const unknown = shape.filter((d) => d === -1).length;
   if (unknown > 1) throw new FlowError("E_SHAPE", `${text}: only one dimension may be -1`);
@@ -38,8 +40,10 @@ export interface TransposeOptions extends Named {
 }
 
 /** The axes of `x` in the order `perm`.  @flow transpose */
-export function transpose(x: Blob, { perm, name }: TransposeOptions = {}): Blob {
+export function transpose(x: Blob, options: TransposeOptions = {}): Blob {
+  const { perm, name } = checkOptions("transpose", options, ["perm", "name"]);
   if (perm === undefined) throw new FlowError("E_ARGUMENT", "transpose: perm is missing; pass { perm: [1, 0] }");
+  requireList("transpose", "perm", perm);
   return emit(transposeOp, [x], { perm }, name);
 }
 export const transposeOp = op("transpose", {
@@ -59,7 +63,10 @@ export const transposeOp = op("transpose", {
 const invert = (perm: readonly number[]): number[] => perm.map((_, axis) => perm.indexOf(axis));
 
 /** `x` repeated along its unit (or missing leading) dimensions up to `shape`. */
-export function broadcastTo(x: Blob, shape: Shape, { name }: Named = {}): Blob {
+export function broadcastTo(x: Blob, shape: Shape, options?: Named): Blob {
+  const name = nameOf("broadcastTo", options);
+  requireBlob("broadcastTo", "x", x);
+  requireList("broadcastTo", "shape", shape);
   return sameShape(x.shape, shape) ? x : emit(broadcastToOp, [x], { shape }, name);
 }
 export const broadcastToOp = op("broadcastTo", {
@@ -74,8 +81,8 @@ export const broadcastToOp = op("broadcastTo", {
 });
 
 /** The input under another name.  @flow identity */
-export function identity(x: Blob, { name }: Named = {}): Blob {
-  return emit(identityOp, [x], {}, name);
+export function identity(x: Blob, options?: Named): Blob {
+  return emit(identityOp, [x], {}, nameOf("identity", options));
 }
 export const identityOp = op("identity", { infer: ([x]) => x!, grad: ({ dy }) => [dy] });
 
@@ -87,7 +94,10 @@ export interface SqueezeOptions extends Named {
 }
 
 /** Drops dimensions of size 1; what would have none left is `[1]`.  @flow squeeze */
-export function squeeze(input: Blob, { axis, name }: SqueezeOptions = {}): Blob {
+export function squeeze(input: Blob, options: SqueezeOptions = {}): Blob {
+  const { axis, name } = checkOptions("squeeze", options, ["axis", "name"]);
+  requireBlob("squeeze", "input", input);
+  if (axis !== undefined) requireList("squeeze", "axis", axis);
   const rank = input.shape.length;
   const axes =
     axis?.map((a) => normalizeAxis("squeeze", rank, a)) ?? input.shape.flatMap((d, i) => (d === 1 ? [i] : []));
@@ -100,8 +110,10 @@ export function squeeze(input: Blob, { axis, name }: SqueezeOptions = {}): Blob 
 
 /** A dimension of size 1 put in before `axis`, which lies in [-(rank + 1), rank].  @flow expand_dims */
 export function expandDims(input: Blob, axis: number, options?: Named): Blob {
+  const last = named("expandDims", options);
+  requireBlob("expandDims", "input", input);
   const at = normalizeAxis("expandDims", input.shape.length + 1, axis);
-  return reshape(input, [...input.shape.slice(0, at), 1, ...input.shape.slice(at)], options);
+  return reshape(input, [...input.shape.slice(0, at), 1, ...input.shape.slice(at)], last);
 }
 
 // --- repetition ----------------------------------------------------------------------------------------------------
@@ -115,9 +127,13 @@ export interface BroadcastLikeOptions extends Named {
  * `x` repeated to the shape of `like`. With `broadcastAxes`, x has the other dimensions of `like`, in order, with or without
  * ones in between. (v0.2 let no gradient through.)  @flow broadcast_like
  */
-export function broadcastLike(x: Blob, like: Blob, { broadcastAxes, name }: BroadcastLikeOptions = {}): Blob {
-  const named = name === undefined ? {} : { name };
-  if (broadcastAxes === undefined) return broadcastTo(x, like.shape, named);
+export function broadcastLike(x: Blob, like: Blob, options: BroadcastLikeOptions = {}): Blob {
+  const { broadcastAxes, name } = checkOptions("broadcastLike", options, ["broadcastAxes", "name"]);
+  requireBlob("broadcastLike", "x", x);
+  requireBlob("broadcastLike", "like", like);
+  const last = name === undefined ? {} : { name };
+  if (broadcastAxes === undefined) return broadcastTo(x, like.shape, last);
+  requireList("broadcastLike", "broadcastAxes", broadcastAxes);
   const axes = broadcastAxes.map((axis) => normalizeAxis("broadcastLike", like.shape.length, axis));
   const kept = like.shape.map((d, i) => (axes.includes(i) ? 1 : d));
   const others = kept.filter((_, i) => !axes.includes(i));
@@ -126,11 +142,14 @@ export function broadcastLike(x: Blob, like: Blob, { broadcastAxes, name }: Broa
       "E_SHAPE",
       `broadcastLike: x is ${textOf(x)}, expected [${others.join(",")}] or [${kept.join(",")}], the shape of ${textOf(like)} without the axes [${axes.join(",")}]`,
     );
-  return broadcastTo(reshape(x, kept), like.shape, named);
+  return broadcastTo(reshape(x, kept), like.shape, last);
 }
 
 /** `x` laid out `reps[i]` times along each axis i. */
-export function tile(x: Blob, reps: readonly number[], { name }: Named = {}): Blob {
+export function tile(x: Blob, reps: readonly number[], options?: Named): Blob {
+  const last = named("tile", options);
+  requireBlob("tile", "x", x);
+  requireList("tile", "reps", reps);
   if (reps.length !== x.shape.length || !reps.every((n) => Number.isInteger(n) && n > 0))
     throw new FlowError(
       "E_ARGUMENT",
@@ -147,6 +166,6 @@ export function tile(x: Blob, reps: readonly number[], { name }: Named = {}): Bl
   return reshape(
     repeated,
     x.shape.map((d, i) => d * reps[i]!),
-    name === undefined ? {} : { name },
+    last,
   );
 }
