@@ -4,6 +4,7 @@
  */
 
 export {
+  type BatchNormalizationAddOptions,
   type BatchNormalizationOptions,
   batchNormalization,
   batchNormalizationAddRelu,

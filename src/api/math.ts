@@ -40,6 +40,7 @@ export {
 } from "../ops/elementwise.js";
 export {
   argmax,
+  type SegmentOptions,
   type TopKOptions,
   type TrilOptions,
   topK,

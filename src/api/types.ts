@@ -5,7 +5,7 @@ export type { NestedArray } from "../core/tensor.js";
 export type { MnistPart } from "../data/mnist.js";
 export type { BlobType, Operand } from "../graph/blob.js";
 export type { Attrs } from "../graph/graph.js";
-export type { Constant, InitializerDType, Normal, Uniform } from "../initializers/initializer.js";
+export type { InitializerDType } from "../initializers/initializer.js";
 export type { DataFormatOption, VarianceScaling } from "../initializers/variance-scaling.js";
 export type { DescribedVariable } from "../job/describe.js";
 export type { TrainConfig } from "../job/function-config.js";

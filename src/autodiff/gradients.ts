@@ -2,6 +2,7 @@ import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import { Blob } from "../graph/blob.js";
 import { currentBuilder, textOf } from "../graph/trace.js";
+import { requireBlobs } from "../ops/define.js";
 import { zerosLike } from "../ops/sources.js";
 import { backpropagate } from "./backpropagate.js";
 
@@ -70,10 +71,9 @@ export function gradients(
 
 function floats(what: string, value: Blob | readonly Blob[]): readonly Blob[] {
   const list = value instanceof Blob ? [value] : value;
-  if (!Array.isArray(list) || list.length === 0 || !list.every((blob) => blob instanceof Blob))
-    throw new FlowError("E_ARGUMENT", `gradients: ${what} must be a Blob or a non-empty array of Blobs`);
-  for (const blob of list as readonly Blob[])
+  requireBlobs("gradients", what, list);
+  for (const [i, blob] of list.entries())
     if (!blob.dtype.startsWith("float"))
-      throw new FlowError("E_DTYPE", `gradients: one of ${what} is ${textOf(blob)}, expected a floating dtype`);
-  return list as readonly Blob[];
+      throw new FlowError("E_DTYPE", `gradients: ${what}[${i}] is ${textOf(blob)}, expected a floating dtype`);
+  return list;
 }

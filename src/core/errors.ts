@@ -67,7 +67,10 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    const [a, b] = [word.toLowerCase(), candidate.toLowerCase()];
+    // A word cut short or drawn out is near too: gradient for grad.
+    const begins = Math.min(a.length, b.length) >= 4 && (a.startsWith(b) || b.startsWith(a));
+    const distance = begins ? 1 : editDistance(a, b);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
@@ -85,16 +88,49 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** Throws E_OPTION where `options` has a key that `known` lacks, with the nearest right one. */
-export function checkOptions(where: string, options: object, known: readonly string[]): void {
+/** `options` as they are; E_OPTION where they are no object or have a key that `known` lacks, with the nearest right one. */
+export function checkOptions<T extends object>(where: string, options: T, known: readonly string[]): T {
+  const wrong = (): FlowError =>
+    new FlowError(
+      "E_OPTION",
+      `${where}: options are ${textOfValue(options)}, expected an object such as { ${known[0]}: ${example(options)} }`,
+    );
+  if (typeof options !== "object" || options === null || Array.isArray(options)) throw wrong();
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
+    if (className(options) !== undefined) throw wrong();
     const near = nearest(key, known);
     throw new FlowError(
       "E_OPTION",
       `${where}: unknown option '${key}'${near === undefined ? `; known are ${known.join(", ")}` : `; did you mean '${near}'?`}`,
     );
   }
+  return options;
+}
+
+/** How a message names a value of the wrong kind: `null`, `the number 1`, `an array`, `a Blob`. */
+export function textOfValue(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return value.length === 0 ? "an empty array" : "an array";
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object") {
+    const name = className(value) ?? "object";
+    return `${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`;
+  }
+  return `the ${typeof value} ${typeof value === "string" ? `'${value}'` : String(value)}`;
+}
+
+/** The class of an object that is not a plain one. */
+function className(value: object): string | undefined {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return undefined;
+  return (value.constructor as { readonly name?: string } | undefined)?.name;
+}
+
+/** A value that was passed by position, as it stands in an options object. */
+function example(value: unknown): string {
+  const short = Array.isArray(value) && value.every((entry) => typeof entry === "number");
+  return short || ["number", "string", "boolean"].includes(typeof value) ? JSON.stringify(value) : "...";
 }
 
 // Frames of the package itself: everything under its dist/, or under src/ where source maps are on.

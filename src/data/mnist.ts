@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { allocate } from "../core/dtype.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { Batches } from "./batch.js";
 import { download } from "./download.js";
 import { type ByteArray, readIdx } from "./idx.js";
@@ -63,6 +63,11 @@ export async function loadMnist(
   const format = String(dataFormat).toUpperCase();
   if (format !== "NCHW" && format !== "NHWC")
     throw new FlowError("E_ARGUMENT", `data.loadMnist: dataFormat is '${dataFormat}', expected "NCHW" or "NHWC"`);
+  if (typeof outDir !== "string")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `data.loadMnist: outDir is ${textOfValue(outDir)}, expected the path of a folder`,
+    );
   checkBatchSize("trainBatchSize", trainBatchSize, 60_000);
   checkBatchSize("testBatchSize", testBatchSize, 10_000);
   const [trainImages, trainLabels, testImages, testLabels] = await find(outDir, url, hashCheck);

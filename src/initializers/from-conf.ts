@@ -26,16 +26,18 @@ const makers: Readonly<Record<string, (fields: Fields) => Initializer>> = {
   varianceScalingConf: (f) =>
     varianceScalingInitializer({
       scale: number(f, "scale", 1),
-      mode: String(f.varianceNorm ?? "fan_in")
-        .toLowerCase()
-        .replace(/^k?fan_?/, "fan_"),
-      distribution: String(f.distribution ?? "truncated_normal")
-        .replace(/^k/, "")
-        .toLowerCase(),
+      mode: snake(f.varianceNorm ?? "fan_in"),
+      distribution: snake(f.distribution ?? "truncated_normal"),
       dataFormat: String(f.dataFormat ?? "") === "channels_last" ? "NHWC" : f.dataFormat === undefined ? "" : "NCHW",
     } as Parameters<typeof varianceScalingInitializer>[0]),
 };
 const integer = { dtype: "int32" as DType };
+/** `kFanIn` as `fan_in`. */
+const snake = (name: number | string): string =>
+  String(name)
+    .replace(/^k(?=[A-Z])/, "")
+    .replace(/(?<=[a-z])(?=[A-Z])/g, "_")
+    .toLowerCase();
 const camel = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 /** The initializer that a configuration names; an initializer itself is returned as it is. */

@@ -1,44 +1,17 @@
 import { type DataOf, type DType, isFloat } from "../core/dtype.js";
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { Rng, type Stream } from "../core/rng.js";
 import type { Shape } from "../core/shape.js";
 import { type Tensor, zeros } from "../core/tensor.js";
 import { fansOf, scaled, type VarianceScaling } from "./variance-scaling.js";
 
 /** How a variable's first value is made: plain frozen data, compared by value; nothing is drawn before `sample`. */
-export type Initializer = Constant | Uniform | Normal | VarianceScaling;
-
-/** One value everywhere. */
-export interface Constant {
-  /** Which distribution. */
-  readonly kind: "constant";
-  /** The value. */
-  readonly value: number;
-  /** What the value was given for. */
-  readonly dtype: DType;
-}
-
-/** Uniform on [min, max]. */
-export interface Uniform {
-  /** Which distribution. */
-  readonly kind: "uniform";
-  /** The smallest value. */
-  readonly min: number;
-  /** The largest value. */
-  readonly max: number;
-  /** Integers are drawn for an integer dtype. */
-  readonly dtype: DType;
-}
-
-/** Normal; "truncatedNormal" is drawn again beyond two standard deviations. */
-export interface Normal {
-  /** Which distribution. */
-  readonly kind: "normal" | "truncatedNormal";
-  /** The mean. */
-  readonly mean: number;
-  /** The standard deviation, before truncation. */
-  readonly stddev: number;
-}
+export type Initializer =
+  | { readonly kind: "constant"; readonly value: number; readonly dtype: DType }
+  | { readonly kind: "uniform"; readonly min: number; readonly max: number; readonly dtype: DType }
+  | { readonly kind: "normal"; readonly mean: number; readonly stddev: number }
+  | { readonly kind: "truncatedNormal"; readonly mean: number; readonly stddev: number }
+  | VarianceScaling;
 
 /** Options of initializers that also fill integer variables. */
 export interface InitializerDType {
@@ -69,7 +42,8 @@ function positive(where: string, name: string, value: unknown): number {
  * flow.getVariable("w", { shape: [2], initializer: flow.constantInitializer(0.5) }); // -> [0.5, 0.5]
  * ```
  */
-export function constantInitializer(value = 0, { dtype = "float32" }: InitializerDType = {}): Initializer {
+export function constantInitializer(value = 0, options: InitializerDType = {}): Initializer {
+  const { dtype = "float32" } = checkOptions("constantInitializer", options, ["dtype"]);
   number("constantInitializer", "value", value);
   if (!isFloat(dtype) && !Number.isInteger(value))
     throw new FlowError("E_DTYPE", `constantInitializer: ${value} is no ${dtype}`);
@@ -77,13 +51,13 @@ export function constantInitializer(value = 0, { dtype = "float32" }: Initialize
 }
 
 /** Every element 0.  @flow zeros_initializer */
-export function zerosInitializer({ dtype = "float32" }: InitializerDType = {}): Initializer {
-  return constantInitializer(0, { dtype });
+export function zerosInitializer(options: InitializerDType = {}): Initializer {
+  return constantInitializer(0, checkOptions("zerosInitializer", options, ["dtype"]));
 }
 
 /** Every element 1.  @flow ones_initializer */
-export function onesInitializer({ dtype = "float32" }: InitializerDType = {}): Initializer {
-  return constantInitializer(1, { dtype });
+export function onesInitializer(options: InitializerDType = {}): Initializer {
+  return constantInitializer(1, checkOptions("onesInitializer", options, ["dtype"]));
 }
 
 /**
@@ -96,11 +70,8 @@ export function onesInitializer({ dtype = "float32" }: InitializerDType = {}): I
  * flow.math.reduceAll(flow.math.lessEqual(flow.math.abs(w), 1)); // -> [1]
  * ```
  */
-export function randomUniformInitializer(
-  minval = 0,
-  maxval = 1,
-  { dtype = "float32" }: InitializerDType = {},
-): Initializer {
+export function randomUniformInitializer(minval = 0, maxval = 1, options: InitializerDType = {}): Initializer {
+  const { dtype = "float32" } = checkOptions("randomUniformInitializer", options, ["dtype"]);
   const [min, max] = [
     number("randomUniformInitializer", "minval", minval),
     number("randomUniformInitializer", "maxval", maxval),
@@ -189,6 +160,12 @@ function drawer(initializer: Exclude<Initializer, VarianceScaling>, rng: Rng, fl
  * E_ARGUMENT where it needs fans that `shape` does not have.
  */
 export function checkInitializer(where: string, initializer: Initializer, dtype: DType, shape: Shape): void {
+  const { kind } = (initializer ?? {}) as { readonly kind?: unknown };
+  if (typeof kind !== "string")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: initializer is ${textOfValue(initializer)}, expected one such as flow.zerosInitializer()`,
+    );
   if (initializer.kind === "varianceScaling") fansOf(where, shape, initializer.dataFormat);
   if (isFloat(dtype)) return;
   const fits =

@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Initializer } from "./initializer.js";
 
@@ -102,13 +102,10 @@ const uniform = (limit: number): Exclude<Initializer, VarianceScaling> => ({
  * s = sqrt(scale / fan), or that normal cut at two deviations and widened to keep the variance.
  * @flow variance_scaling_initializer
  */
-export function varianceScalingInitializer({
-  scale = 1,
-  mode = "fan_in",
-  distribution = "truncated_normal",
-  dataFormat = "",
-}: VarianceScalingOptions = {}): Initializer {
+export function varianceScalingInitializer(options: VarianceScalingOptions = {}): Initializer {
   const where = "varianceScalingInitializer";
+  checkOptions(where, options, ["scale", "mode", "distribution", "dataFormat"]);
+  const { scale = 1, mode = "fan_in", distribution = "truncated_normal", dataFormat = "" } = options;
   if (!(typeof scale === "number" && scale > 0 && Number.isFinite(scale)))
     throw new FlowError("E_ARGUMENT", `${where}: scale is ${scale}, expected a number above 0`);
   layoutOf(where, dataFormat);
@@ -130,12 +127,14 @@ export function varianceScalingInitializer({
  * flow.math.reduceAll(flow.math.lessEqual(flow.math.abs(w), Math.sqrt(6 / 50))); // -> [1]
  * ```
  */
-export function glorotUniformInitializer({ dataFormat = "" }: DataFormatOption = {}): Initializer {
+export function glorotUniformInitializer(options: DataFormatOption = {}): Initializer {
+  const { dataFormat = "" } = checkOptions("glorotUniformInitializer", options, ["dataFormat"]);
   return varianceScalingInitializer({ mode: "fan_avg", distribution: "random_uniform", dataFormat });
 }
 
 /** N(0, s), s = sqrt(2 / (fanIn + fanOut)), not truncated.  @flow glorot_normal_initializer @flow xavier_normal_initializer */
-export function glorotNormalInitializer({ dataFormat = "" }: DataFormatOption = {}): Initializer {
+export function glorotNormalInitializer(options: DataFormatOption = {}): Initializer {
+  const { dataFormat = "" } = checkOptions("glorotNormalInitializer", options, ["dataFormat"]);
   return varianceScalingInitializer({ mode: "fan_avg", distribution: "random_normal", dataFormat });
 }
 
@@ -163,17 +162,16 @@ export interface KaimingOptions extends DataFormatOption {
  * flow.math.reduceAll(flow.math.lessEqual(flow.math.abs(w), Math.sqrt(6 / 36))); // -> [1]
  * ```
  */
-export function kaimingInitializer(
-  shape: Shape,
-  {
+export function kaimingInitializer(shape: Shape, options: KaimingOptions = {}): Initializer {
+  const where = "kaimingInitializer";
+  checkOptions(where, options, ["distribution", "mode", "nonlinearity", "negativeSlope", "dataFormat"]);
+  const {
     distribution = "random_normal",
     mode = "fan_in",
     nonlinearity = "leaky_relu",
     negativeSlope = 0,
     dataFormat = "NCHW",
-  }: KaimingOptions = {},
-): Initializer {
-  const where = "kaimingInitializer";
+  } = options;
   if (!Array.isArray(shape) || !shape.every((d) => Number.isInteger(d) && d > 0))
     throw new FlowError("E_ARGUMENT", `${where}: shape is ${JSON.stringify(shape)}, expected positive integers`);
   const gains = { tanh: 5 / 3, sigmoid: 1, relu: Math.SQRT2, leaky_relu: Math.sqrt(2 / (1 + negativeSlope ** 2)) };

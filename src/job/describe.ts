@@ -143,7 +143,7 @@ function table({ job, type, variables, parameters, flop, memory, ...rest }: Omit
     v.flop === 0 ? "" : count(v.flop),
     type === "predict" ? "" : v.trained ? "yes" : "no",
   ]);
-  const bytes = (value: number): string => `${count(value)}B`;
+  const bytes = (value: number): string => count(value, "B");
   return [
     shortened(`${type} job '${job}' (${rest.arguments.join(", ")})`, 80),
     "",

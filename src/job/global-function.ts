@@ -82,11 +82,6 @@ export function globalFunction(
   second: readonly Argument[] | (() => unknown),
   third?: (...blobs: never) => unknown,
 ): unknown {
-  if (typeof options !== "object" || options === null)
-    throw new FlowError(
-      "E_ARGUMENT",
-      'globalFunction: expected options first, such as { type: "train", name: "train_job", returns: tp.Numpy }',
-    );
   checkOptions("globalFunction", options, ["type", "name", "returns", "functionConfig"]);
   if (activeBuilder() !== undefined)
     throw new FlowError("E_ARGUMENT", "globalFunction: called inside a job function; declare jobs outside");

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { currentBuilder, type GraphBuilder } from "../graph/trace.js";
 
 /**
@@ -40,6 +40,11 @@ export function findOrCreateModule<M>(name: string, create: () => M, options: { 
   checkOptions("findOrCreateModule", options, ["reuse"]);
   const { reuse = false } = options;
   const builder = currentBuilder("findOrCreateModule");
+  if (typeof name !== "string" || typeof create !== "function")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `findOrCreateModule: got ${textOfValue(name)} and ${textOfValue(create)}, expected a name and a function that makes the module`,
+    );
   const known = modules.get(builder) ?? new Map<string, unknown>();
   modules.set(builder, known);
   if (known.has(name)) {

@@ -1,5 +1,5 @@
 import { type DType, dtypes } from "../core/dtype.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { type Shape, sizeOf, typeText } from "../core/shape.js";
 import { type ArrayLike, copyInto, NdArray, type Tensor, zeros } from "../core/tensor.js";
 import type { Blob } from "../graph/blob.js";
@@ -95,7 +95,7 @@ export function placeholdersOf(job: string, args: readonly unknown[]): readonly 
     )
       throw new FlowError(
         "E_ARGUMENT",
-        `globalFunction: placeholder ${path} of job '${job}' is ${describe(value)}, expected tp.Numpy.Placeholder(shape, { dtype })`,
+        `globalFunction: placeholder ${path} of job '${job}' is ${textOfValue(value)}, expected tp.Numpy.Placeholder(shape, { dtype })`,
       );
     return value as Placeholder;
   };
@@ -103,9 +103,6 @@ export function placeholdersOf(job: string, args: readonly unknown[]): readonly 
     Array.isArray(value) ? value.map((entry, j) => check(entry, `${i}[${j}]`)) : [check(value, String(i))],
   );
 }
-
-const describe = (value: unknown): string =>
-  value === null ? "null" : typeof value === "function" ? "a function" : typeof value;
 
 /** True where calls may feed arrays of different shapes: the job is compiled once for each. */
 export function isDynamic({ shape, form }: Placeholder): boolean {
@@ -129,7 +126,7 @@ export function copyFeeds(job: string, args: readonly Argument[], feeds: readonl
     if (!Array.isArray(feed) || feed.length !== arg.length)
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: got ${Array.isArray(feed) ? `a list of ${feed.length}` : describe(feed)}, expected a list of ${arg.length}`,
+        `${where}: got ${Array.isArray(feed) ? `a list of ${feed.length}` : textOfValue(feed)}, expected a list of ${arg.length}`,
       );
     return arg.map((part, j) => copyFeed(`${where}[${j}]`, part, feed[j]));
   });
@@ -152,7 +149,7 @@ function onlyEntry(where: string, list: unknown, what: string, placeholder?: Pla
   if (!Array.isArray(list))
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: got ${list instanceof NdArray ? "an NdArray" : describe(list)}, expected a list of 1 ${what}, one per device${expected}; write [x]`,
+      `${where}: got ${textOfValue(list)}, expected a list of 1 ${what}, one per device${expected}; write [x]`,
     );
   if (list.length !== 1)
     throw new FlowError(

@@ -21,15 +21,15 @@ export function columns(
   return [line(heading), widths.map((width) => "-".repeat(width)).join("  "), ...all.slice(1).map(line)];
 }
 
-/** `1.2 M`, with three digits and a unit of a thousand. */
-export function count(value: number): string {
-  const units = ["", "k", "M", "G", "T", "P"];
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
+/** `1.20 M`, or `1.20 MB` with the unit "B": three digits and a power of a thousand. */
+export function count(value: number, unit = ""): string {
+  const prefixes = ["", "k", "M", "G", "T", "P"];
+  let power = 0;
+  while (value >= 999.5 && power < prefixes.length - 1) {
     value /= 1000;
-    unit++;
+    power++;
   }
-  return `${unit === 0 ? Math.round(value) : value.toPrecision(3)} ${units[unit]}`;
+  return `${power === 0 ? Math.round(value) : value.toPrecision(3)} ${prefixes[power]}${unit}`.trimEnd();
 }
 
 /** A text of at most `width` characters, its middle left out where it is longer. */

@@ -1,7 +1,8 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import type { NdArray } from "../core/tensor.js";
-import { Blob } from "../graph/blob.js";
+import type { Blob } from "../graph/blob.js";
 import { currentBuilder, type GraphBuilder } from "../graph/trace.js";
+import { requireBlob } from "../ops/define.js";
 import { cast } from "../ops/elementwise.js";
 import type { Form } from "./placeholder.js";
 import { type FormType, type InForm, isForm, Numpy } from "./typing.js";
@@ -91,14 +92,13 @@ function add(
   const builder = currentBuilder(where);
   checkOptions(where, options, ["type"]);
   const { type = Numpy } = options;
-  if (!(blob instanceof Blob))
-    throw new FlowError("E_ARGUMENT", `${where}: got ${blob === null ? "null" : typeof blob}, expected a Blob`);
+  requireBlob(where, "blob", blob);
   if (!isForm(type))
     throw new FlowError("E_ARGUMENT", `${where}: type must be tp.Numpy, tp.ListNumpy or tp.ListListNumpy`);
   if (handler !== undefined && typeof handler !== "function" && typeof handler !== "string")
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: the second argument is ${handler === null ? "null" : typeof handler}, expected a handler or a prompt`,
+      `${where}: the second argument is ${textOfValue(handler)}, expected a handler or a prompt`,
     );
   if (typeof handler === "function" && handler.length > 1)
     throw new FlowError(

@@ -3,7 +3,7 @@ import type { Blob } from "../graph/blob.js";
 import { currentBuilder, namespace } from "../graph/trace.js";
 import { type Initializer, onesInitializer, zerosInitializer } from "../initializers/initializer.js";
 import { relu } from "../ops/activation.js";
-import { normalizeAxis, requireFloat } from "../ops/define.js";
+import { normalizeAxis, requireBlob, requireFloat } from "../ops/define.js";
 import { add, multiply } from "../ops/elementwise.js";
 import { moments, batchNormalization as normalize } from "../ops/norm.js";
 import type { Regularizer } from "../variables/regularizers.js";
@@ -41,6 +41,12 @@ export interface BatchNormalizationOptions {
   readonly name?: string;
 }
 
+/** Options of `batchNormalizationAddRelu`. */
+export interface BatchNormalizationAddOptions extends BatchNormalizationOptions {
+  /** Added between normalization and relu; default nothing. */
+  readonly addend?: Blob;
+}
+
 const known = [
   "axis",
   "momentum",
@@ -72,7 +78,10 @@ const known = [
  * ```
  */
 export function batchNormalization(inputs: Blob, options: BatchNormalizationOptions = {}): Blob {
-  const where = "layers.batchNormalization";
+  return normalized("layers.batchNormalization", inputs, options);
+}
+
+function normalized(where: string, inputs: Blob, options: BatchNormalizationOptions): Blob {
   checkOptions(where, options, known);
   const {
     axis = -1,
@@ -90,7 +99,7 @@ export function batchNormalization(inputs: Blob, options: BatchNormalizationOpti
     training = true,
     name = "BatchNorm",
   } = options;
-  requireFloat(`${where} '${name}'`, inputs);
+  requireFloat(`${where} '${name}'`, inputs, "inputs");
   const at = normalizeAxis(`${where} '${name}'`, inputs.shape.length, axis);
   const builder = currentBuilder(where);
   const variable = (
@@ -130,14 +139,14 @@ export function batchNormalization(inputs: Blob, options: BatchNormalizationOpti
 
 /** `relu(batchNormalization(inputs))`.  @flow layers.batch_normalization_relu */
 export function batchNormalizationRelu(inputs: Blob, options: BatchNormalizationOptions = {}): Blob {
-  return relu(batchNormalization(inputs, options));
+  return relu(normalized("layers.batchNormalizationRelu", inputs, options));
 }
 
 /** `relu(batchNormalization(inputs) + addend)`; without `addend`, as `batchNormalizationRelu`.  @flow layers.batch_normalization_add_relu */
-export function batchNormalizationAddRelu(
-  inputs: Blob,
-  { addend, ...options }: BatchNormalizationOptions & { readonly addend?: Blob } = {},
-): Blob {
-  const normal = batchNormalization(inputs, options);
+export function batchNormalizationAddRelu(inputs: Blob, options: BatchNormalizationAddOptions = {}): Blob {
+  const where = "layers.batchNormalizationAddRelu";
+  const { addend, ...rest } = checkOptions(where, options, [...known, "addend"]);
+  if (addend !== undefined) requireBlob(where, "addend", addend);
+  const normal = normalized(where, inputs, rest);
   return relu(addend === undefined ? normal : add(normal, addend));
 }

@@ -4,10 +4,11 @@ import { namespace, textOf } from "../graph/trace.js";
 import { type Initializer, zerosInitializer } from "../initializers/initializer.js";
 import { glorotUniformInitializer } from "../initializers/variance-scaling.js";
 import { conv2d as convolution, requireImages } from "../ops/conv.js";
+import { requireBlob } from "../ops/define.js";
 import { biasAdd } from "../ops/linalg.js";
 import { channelsLast, type Padding, perAxis } from "../ops/window.js";
 import type { Regularizer } from "../variables/regularizers.js";
-import { type Activation, layerVariable } from "./variable.js";
+import { type Activation, layerVariable, requireActivation } from "./variable.js";
 
 /** Options of `conv2d`. */
 export interface Conv2dOptions {
@@ -81,6 +82,7 @@ export function conv2d(
   options: Conv2dOptions = {},
 ): Blob {
   checkOptions("layers.conv2d", options, known);
+  requireBlob("layers.conv2d", "inputs", inputs);
   const {
     strides = 1,
     padding = "VALID",
@@ -98,6 +100,7 @@ export function conv2d(
     biasName,
   } = options;
   const where = `layers.conv2d '${name}'`;
+  requireActivation(where, activation);
   requireImages(where, "inputs", inputs);
   const last = channelsLast(where, dataFormat, 2);
   const channels = inputs.shape[last ? 3 : 1]!;

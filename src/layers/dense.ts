@@ -2,10 +2,11 @@ import { checkOptions, FlowError } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { namespace, textOf } from "../graph/trace.js";
 import { constantInitializer, type Initializer } from "../initializers/initializer.js";
+import { requireBlob } from "../ops/define.js";
 import { biasAdd, matmul } from "../ops/linalg.js";
 import { reshape } from "../ops/structure.js";
 import type { Regularizer } from "../variables/regularizers.js";
-import { type Activation, layerVariable } from "./variable.js";
+import { type Activation, layerVariable, requireActivation } from "./variable.js";
 
 /** Options of `dense`. */
 export interface DenseOptions {
@@ -55,6 +56,7 @@ const known = [
  */
 export function dense(inputs: Blob, units: number, options: DenseOptions = {}): Blob {
   checkOptions("layers.dense", options, known);
+  requireBlob("layers.dense", "inputs", inputs);
   const {
     activation,
     useBias = true,
@@ -65,6 +67,7 @@ export function dense(inputs: Blob, units: number, options: DenseOptions = {}): 
     trainable = true,
     name = "Dense",
   } = options;
+  requireActivation(`layers.dense '${name}'`, activation);
   if (inputs.shape.length < 2)
     throw new FlowError(
       "E_SHAPE",
@@ -91,7 +94,7 @@ export function dense(inputs: Blob, units: number, options: DenseOptions = {}): 
         regularizer: biasRegularizer,
       });
     const biased = useBias ? biasAdd(product, bias(), { name: "bias_add" }) : product;
-    return activation === undefined ? biased : activation(biased, { name: "activation" });
+    return activation == null ? biased : activation(biased, { name: "activation" });
   });
   return inputs.shape.length > 2 ? reshape(output, [...inputs.shape.slice(0, -1), units]) : output;
 }

@@ -2,7 +2,7 @@ import { checkOptions } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { namespace } from "../graph/trace.js";
 import { onesInitializer, zerosInitializer } from "../initializers/initializer.js";
-import { normalizeAxis } from "../ops/define.js";
+import { normalizeAxis, requireBlob } from "../ops/define.js";
 import { layerNorm as normalize } from "../ops/norm.js";
 import { layerVariable } from "./variable.js";
 
@@ -38,6 +38,7 @@ const known = ["center", "scale", "trainable", "beginNormAxis", "beginParamsAxis
  */
 export function layerNorm(inputs: Blob, options: LayerNormOptions = {}): Blob {
   checkOptions("layers.layerNorm", options, known);
+  requireBlob("layers.layerNorm", "inputs", inputs);
   const { center = true, scale = true, trainable = true, beginParamsAxis = -1, name = "LayerNorm", ...rest } = options;
   const shape = inputs.shape.slice(normalizeAxis(`layers.layerNorm '${name}'`, inputs.shape.length, beginParamsAxis));
   const common = { shape, dtype: inputs.dtype, regularizer: undefined, trainable };

@@ -1,6 +1,7 @@
+import { checkOptions } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
-import { decomposable, type Named, requireFloat } from "./define.js";
+import { decomposable, type Named, named, nameOf, requireBlob, requireFloat } from "./define.js";
 import {
   abs,
   add,
@@ -27,7 +28,7 @@ import { exp, log1p, unary, unaryFormula } from "./unary.js";
  * flow.nn.relu(x); // -> [0, 0, 2]
  * ```
  */
-export const relu: Unary = (x, { name } = {}) => emit(reluOp, [x], {}, name);
+export const relu: Unary = (x, options) => emit(reluOp, [x], {}, nameOf("relu", options));
 export const reluOp = unary("relu", ({ y, dy }) => [where(holds(greaterOp, y, 0), dy, scalarLike(0, dy))]);
 
 /** Options of `leakyRelu`. */
@@ -45,7 +46,8 @@ export interface LeakyReluOptions extends Named {
  * flow.nn.leakyRelu(x, { alpha: 0.1 }); // -> [-0.1, 2]
  * ```
  */
-export function leakyRelu(x: Blob, { alpha = 0.2, name }: LeakyReluOptions = {}): Blob {
+export function leakyRelu(x: Blob, options: LeakyReluOptions = {}): Blob {
+  const { alpha = 0.2, name } = checkOptions("leakyRelu", options, ["alpha", "name"]);
   return emit(leakyReluOp, [x], { alpha }, name);
 }
 export const leakyReluOp = decomposable("leakyRelu", {
@@ -66,7 +68,7 @@ export const leakyReluOp = decomposable("leakyRelu", {
  * flow.math.sigmoid(x); // -> [0.5, 0.8808]
  * ```
  */
-export const sigmoid: Unary = (x, { name } = {}) => emit(sigmoidOp, [x], {}, name);
+export const sigmoid: Unary = (x, options) => emit(sigmoidOp, [x], {}, nameOf("sigmoid", options));
 export const sigmoidOp = unary("sigmoid", ({ y, dy }) => [multiply(dy, multiply(y, subtract(1, y)))]);
 
 /**
@@ -78,7 +80,7 @@ export const sigmoidOp = unary("sigmoid", ({ y, dy }) => [multiply(dy, multiply(
  * flow.math.gelu(x); // -> [-0.15866, 0, 0.84134]
  * ```
  */
-export const gelu: Unary = (x, { name } = {}) => emit(geluOp, [x], {}, name);
+export const gelu: Unary = (x, options) => emit(geluOp, [x], {}, nameOf("gelu", options));
 export const geluOp = unaryFormula(
   "gelu",
   // d/dx = Φ(x) + x φ(x)
@@ -92,7 +94,7 @@ export const geluOp = unaryFormula(
 const normalCdf = (x: Blob): Blob => multiply(add(erf(multiply(x, Math.SQRT1_2)), 1), 0.5);
 
 /** `log(1 + e^x)`, as `max(x, 0) + log1p(e^-|x|)`, which neither overflows nor loses small values.  @flow math.softplus */
-export const softplus: Unary = (x, { name } = {}) => emit(softplusOp, [x], {}, name);
+export const softplus: Unary = (x, options) => emit(softplusOp, [x], {}, nameOf("softplus", options));
 export const softplusOp = unaryFormula(
   "softplus",
   ({ inputs: [x], dy }) => [multiply(dy, sigmoid(x!))],
@@ -100,4 +102,7 @@ export const softplusOp = unaryFormula(
 );
 
 /** `log(sigmoid(x)) = -softplus(-x)`.  @flow math.log_sigmoid */
-export const logSigmoid: Unary = (x, options) => negative(softplus(negative(x)), options);
+export const logSigmoid: Unary = (x, options) => {
+  requireBlob("logSigmoid", "x", x);
+  return negative(softplus(negative(x)), named("logSigmoid", options));
+};

@@ -1,8 +1,17 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType, Operand } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { broadcastType, decomposable, type Named, requireFloat } from "./define.js";
+import {
+  broadcastType,
+  decomposable,
+  type Named,
+  named,
+  nameOf,
+  requireBlob,
+  requireBlobs,
+  requireFloat,
+} from "./define.js";
 import {
   abs,
   add,
@@ -28,20 +37,19 @@ import { scalarLike } from "./sources.js";
 import { atan, floor, log, reciprocal, reciprocalNoNan } from "./unary.js";
 
 /** The sum of blobs of one shape; a single one is returned as it is.  @flow math.add_n */
-export function addN(inputs: readonly Blob[], { name }: Named = {}): Blob {
-  if (!Array.isArray(inputs) || inputs.length === 0)
-    throw new FlowError("E_ARGUMENT", "addN: expected a list of at least one Blob");
-  const odd = inputs.find((x: Blob) => !sameShape(x.shape, inputs[0].shape));
+export function addN(inputs: readonly Blob[], options?: Named): Blob {
+  const last = named("addN", options);
+  requireBlobs("addN", "inputs", inputs);
+  const odd = inputs.find((x) => !sameShape(x.shape, inputs[0].shape));
   if (odd !== undefined)
     throw new FlowError("E_SHAPE", `addN: got ${textOf(inputs[0])} and ${textOf(odd)}, expected equal shapes`);
-  const last = inputs.length - 1;
-  return inputs.reduce((sum: Blob, x: Blob, i) => add(sum, x, i === last && name !== undefined ? { name } : {}));
+  return inputs.reduce((sum, x, i) => add(sum, x, i === inputs.length - 1 ? last : {}));
 }
 
 /** `(x - y)²`, broadcast.  @flow math.squared_difference */
-export const squaredDifference: Binary = (x, y, { name } = {}) => {
-  const difference = subtract(x, y);
-  return multiply(difference, difference, name === undefined ? {} : { name });
+export const squaredDifference: Binary = (x, y, options) => {
+  const difference = subtract(...operands("squaredDifference", x, y));
+  return multiply(difference, difference, named("squaredDifference", options));
 };
 
 /**
@@ -53,8 +61,8 @@ export const squaredDifference: Binary = (x, y, { name } = {}) => {
  * flow.math.pow(x, 2); // -> [1, 4, 9]
  * ```
  */
-export function pow(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(powOp, operands("pow", x, y), {}, name);
+export function pow(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(powOp, operands("pow", x, y), {}, nameOf("pow", options));
 }
 export const powOp = binary("pow", ({ inputs: [x, y], y: z, dy }) => {
   const zero = scalarLike(0, dy);
@@ -66,8 +74,8 @@ export const powOp = binary("pow", ({ inputs: [x, y], y: z, dy }) => {
 });
 
 /** The largest integer not above `x / y`, broadcast; nothing flows back.  @flow math.floordiv */
-export function floordiv(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(floordivOp, operands("floordiv", x, y), {}, name);
+export function floordiv(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(floordivOp, operands("floordiv", x, y), {}, nameOf("floordiv", options));
 }
 export const floordivOp = decomposable("floordiv", {
   infer: ([x, y]): BlobType => broadcastType("floordiv", x!, y!),
@@ -82,14 +90,14 @@ export const floordivOp = decomposable("floordiv", {
 });
 
 /** The remainder of `floordiv`, of the sign of `y`, broadcast.  @flow math.mod */
-export function mod(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(modOp, operands("mod", x, y), {}, name);
+export function mod(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(modOp, operands("mod", x, y), {}, nameOf("mod", options));
 }
 export const modOp = binary("mod", ({ inputs: [x, y], dy }) => [dy, negative(multiply(dy, floordiv(x!, y!)))]);
 
 /** The angle of the point (y, x), in (-π, π]: `atan(x / y)` in the right quadrant. `x` is the numerator.  @flow math.atan2 */
-export function atan2(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(atan2Op, operands("atan2", x, y), {}, name);
+export function atan2(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(atan2Op, operands("atan2", x, y), {}, nameOf("atan2", options));
 }
 export const atan2Op = decomposable("atan2", {
   infer: ([x, y]): BlobType => {
@@ -114,8 +122,8 @@ export const atan2Op = decomposable("atan2", {
 });
 
 /** `x / y`, and 0 where x is 0, broadcast; where both are 0, so is the slope.  @flow math.xdivy */
-export function xdivy(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(xdivyOp, operands("xdivy", x, y), {}, name);
+export function xdivy(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(xdivyOp, operands("xdivy", x, y), {}, nameOf("xdivy", options));
 }
 export const xdivyOp = decomposable("xdivy", {
   infer: ([x, y]): BlobType => broadcastType("xdivy", x!, y!),
@@ -127,8 +135,8 @@ export const xdivyOp = decomposable("xdivy", {
 });
 
 /** `x log(y)`, and 0 where x is 0, broadcast; where x is 0 and y is not above 0, the slope is 0.  @flow math.xlogy */
-export function xlogy(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(xlogyOp, operands("xlogy", x, y), {}, name);
+export function xlogy(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(xlogyOp, operands("xlogy", x, y), {}, nameOf("xlogy", options));
 }
 export const xlogyOp = decomposable("xlogy", {
   infer: ([x, y]): BlobType => {
@@ -160,7 +168,9 @@ export interface ClipOptions extends Named {
  * flow.clipByValue(x, { minValue: -1, maxValue: 1 }); // -> [-1, 0.5, 1]
  * ```
  */
-export function clipByValue(values: Blob, { minValue, maxValue, name }: ClipOptions = {}): Blob {
+export function clipByValue(values: Blob, options: ClipOptions = {}): Blob {
+  const { minValue, maxValue, name } = checkOptions("clipByValue", options, ["minValue", "maxValue", "name"]);
+  requireBlob("clipByValue", "values", values);
   if (minValue === undefined && maxValue === undefined)
     throw new FlowError("E_ARGUMENT", "clipByValue: minValue and maxValue are missing; pass one or both");
   const named = name === undefined ? {} : { name };

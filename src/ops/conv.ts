@@ -154,9 +154,9 @@ export function conv2d(
   padding: Padding,
   options: Conv2dOptions = {},
 ): Blob {
-  const where = options.name === undefined ? "nn.conv2d" : `nn.conv2d '${options.name}'`;
-  checkOptions(where, options, ["dataFormat", "dilations", "groups", "name"]);
-  const { dataFormat = "NCHW", dilations, groups = 1, name } = options;
+  const known = ["dataFormat", "dilations", "groups", "name"];
+  const { dataFormat = "NCHW", dilations, groups = 1, name } = checkOptions("nn.conv2d", options, known);
+  const where = name === undefined ? "nn.conv2d" : `nn.conv2d '${name}'`;
   const last = channelsLast(where, dataFormat, 2);
   requireImages(where, "input", input);
   requireImages(where, "filters", filters);
@@ -206,7 +206,7 @@ export function toChannelsLast(x: Blob, name?: string): Blob {
 
 /** Checks a floating rank-4 blob. */
 export function requireImages(where: string, what: string, x: Blob): void {
-  requireFloat(where, x);
+  requireFloat(where, x, what);
   if (x.shape.length !== 4)
     throw new FlowError("E_SHAPE", `${where}: ${what} is ${textOf(x)}, expected rank 4; flow.reshape it`);
 }
@@ -234,9 +234,9 @@ export function conv2dTranspose(
   outputShape: readonly number[],
   options: Conv2dTransposeOptions = {},
 ): Blob {
-  const where = options.name === undefined ? "nn.conv2dTranspose" : `nn.conv2dTranspose '${options.name}'`;
-  checkOptions(where, options, ["strides", "padding", "dataFormat", "dilations", "name"]);
+  checkOptions("nn.conv2dTranspose", options, ["strides", "padding", "dataFormat", "dilations", "name"]);
   const { strides = 1, padding = "VALID", dataFormat = "NCHW", dilations, name } = options;
+  const where = name === undefined ? "nn.conv2dTranspose" : `nn.conv2dTranspose '${name}'`;
   const last = channelsLast(where, dataFormat, 2);
   requireImages(where, "value", value);
   requireImages(where, "filter", filter);

@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import type { Stream } from "../core/rng.js";
 import { broadcastShapes } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
@@ -10,6 +10,16 @@ import { textOf } from "../graph/trace.js";
 export interface Named {
   /** Name of the op in its job; automatic where left out. */
   readonly name?: string;
+}
+
+/** The options of an op that has a name only, checked. */
+export function named(where: string, options: Named = {}): Named {
+  return checkOptions(where, options, ["name"]);
+}
+
+/** The name in the options of an op that has no others, checked. */
+export function nameOf(where: string, options?: Named): string | undefined {
+  return options === undefined ? undefined : named(where, options).name;
 }
 
 /** What a gradient rule sees. `dy` is the cotangent of the first output (zeros never appear: unused outputs are null in `dys`). */
@@ -117,27 +127,49 @@ export function normalizeAxis(where: string, rank: number, axis: number): number
 
 /** Sorted distinct axes of `x`; every axis where `axis` is left out. */
 export function normalizeAxes(where: string, x: Blob, axis: number | readonly number[] | undefined): number[] {
+  requireBlob(where, "x", x);
   const rank = x.shape.length;
   if (axis === undefined) return Array.from({ length: rank }, (_, i) => i);
-  const given = typeof axis === "number" ? [axis] : axis;
-  const axes = given.map((a) => normalizeAxis(where, rank, a));
+  const given: unknown = typeof axis === "number" ? [axis] : axis;
+  if (!Array.isArray(given))
+    throw new FlowError("E_ARGUMENT", `${where}: axis is ${textOfValue(axis)}, expected a number or an array of them`);
+  const axes = given.map((a: number) => normalizeAxis(where, rank, a));
   if (new Set(axes).size !== axes.length)
     throw new FlowError("E_ARGUMENT", `${where}: axis [${given.join(", ")}] names one axis twice`);
   return axes.sort((a, b) => a - b);
 }
 
-/** E_DTYPE unless `x` is of a floating dtype. */
-export function requireFloat(where: string, x: Blob): void {
-  if (!x.dtype.startsWith("float"))
-    throw new FlowError("E_DTYPE", `${where}: got ${textOf(x)}, expected a floating dtype; flow.cast it`);
+/** E_ARGUMENT unless an argument is a Blob. */
+export function requireBlob(where: string, what: string, value: unknown): asserts value is Blob {
+  if (!(value instanceof Blob))
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected a Blob`);
 }
 
-/** Checks that an argument is a blob, or (where `numbers`) a number. */
-export function requireOperand(where: string, value: unknown): asserts value is Operand {
-  if (!(value instanceof Blob) && typeof value !== "number") {
+/** E_ARGUMENT unless an argument is a list of Blobs, at least one. */
+export function requireBlobs(where: string, what: string, list: unknown): asserts list is readonly [Blob, ...Blob[]] {
+  if (!Array.isArray(list) || list.length === 0)
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: got ${value === null ? "null" : typeof value}, expected a Blob or a number`,
+      `${where}: ${what} is ${textOfValue(list)}, expected a list of at least one Blob`,
     );
-  }
+  for (const [i, value] of list.entries()) requireBlob(where, `${what}[${i}]`, value);
+}
+
+/** E_ARGUMENT unless an argument is an array; what it holds is checked where it is used. */
+export function requireList(where: string, what: string, value: unknown): asserts value is readonly unknown[] {
+  if (!Array.isArray(value))
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected an array`);
+}
+
+/** E_ARGUMENT unless an argument is a Blob or a number. */
+export function requireOperand(where: string, what: string, value: unknown): asserts value is Operand {
+  if (!(value instanceof Blob) && typeof value !== "number")
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected a Blob or a number`);
+}
+
+/** E_DTYPE unless `x` is a Blob of a floating dtype. */
+export function requireFloat(where: string, x: Blob, what = "x"): void {
+  requireBlob(where, what, x);
+  if (!x.dtype.startsWith("float"))
+    throw new FlowError("E_DTYPE", `${where}: got ${textOf(x)}, expected a floating dtype; flow.cast it`);
 }

@@ -8,8 +8,11 @@ import {
   type GradRule,
   type Named,
   type None,
+  named,
+  nameOf,
   type Op,
   op,
+  requireBlob,
   requireFloat,
   requireOperand,
 } from "./define.js";
@@ -47,8 +50,8 @@ function comparison<const N extends string>(name: N): Op<N, None, "primitive"> {
 
 /** Both operands as blobs: a number takes the other's dtype. */
 export function operands(where: string, x: Operand, y: Operand): [Blob, Blob] {
-  requireOperand(where, x);
-  requireOperand(where, y);
+  requireOperand(where, "x", x);
+  requireOperand(where, "y", y);
   if (typeof x === "number" && typeof y === "number")
     throw new FlowError("E_ARGUMENT", `${where}: both operands are numbers, expected a Blob among them`);
   if (typeof x === "number") return [numberLike(where, x, y as Blob), y as Blob];
@@ -77,20 +80,20 @@ function numberLike(where: string, value: number, like: Blob): Blob {
  * x.add(x); // -> [[2, 4, 6], [8, 10, 12]]
  * ```
  */
-export function add(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(addOp, operands("add", x, y), {}, name);
+export function add(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(addOp, operands("add", x, y), {}, nameOf("add", options));
 }
 export const addOp = binary("add", ({ dy }) => [dy, dy]);
 
 /** `x - y`, broadcast. (v0.2 swapped the operands where x has shape (1,); here the order is right.)  @flow math.subtract */
-export function subtract(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(subtractOp, operands("subtract", x, y), {}, name);
+export function subtract(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(subtractOp, operands("subtract", x, y), {}, nameOf("subtract", options));
 }
 export const subtractOp = binary("subtract", ({ dy }) => [dy, negative(dy)]);
 
 /** `x * y`, broadcast.  @flow math.multiply */
-export function multiply(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(multiplyOp, operands("multiply", x, y), {}, name);
+export function multiply(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(multiplyOp, operands("multiply", x, y), {}, nameOf("multiply", options));
 }
 export const multiplyOp = binary("multiply", ({ inputs: [x, y], dy }) => [multiply(dy, y!), multiply(dy, x!)]);
 
@@ -103,8 +106,8 @@ export const multiplyOp = binary("multiply", ({ inputs: [x, y], dy }) => [multip
  * flow.math.divide(x, 0); // -> [Infinity, -Infinity, NaN]
  * ```
  */
-export function divide(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(divideOp, operands("divide", x, y), {}, name);
+export function divide(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(divideOp, operands("divide", x, y), {}, nameOf("divide", options));
 }
 export const divideOp = binary("divide", ({ inputs: [, v], y, dy }) => [
   divide(dy, v!),
@@ -120,14 +123,14 @@ export const divideOp = binary("divide", ({ inputs: [, v], y, dy }) => [
  * flow.math.maximum(x, 0); // -> [0, 0, 2]
  * ```
  */
-export function maximum(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(maximumOp, operands("maximum", x, y), {}, name);
+export function maximum(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(maximumOp, operands("maximum", x, y), {}, nameOf("maximum", options));
 }
 export const maximumOp = binary("maximum", ({ inputs: [x, y], dy }) => choose(holds(greaterEqualOp, x!, y!), dy));
 
 /** The smaller operand, broadcast; where both are equal x is taken, and gets the gradient.  @flow math.minimum */
-export function minimum(x: Operand, y: Operand, { name }: Named = {}): Blob {
-  return emit(minimumOp, operands("minimum", x, y), {}, name);
+export function minimum(x: Operand, y: Operand, options?: Named): Blob {
+  return emit(minimumOp, operands("minimum", x, y), {}, nameOf("minimum", options));
 }
 export const minimumOp = binary("minimum", ({ inputs: [x, y], dy }) => choose(holds(lessEqualOp, x!, y!), dy));
 
@@ -140,19 +143,22 @@ function choose(isX: Blob, dy: Blob): readonly Blob[] {
 // --- sign and square ----------------------------------------------------------------------------------------------------------
 
 /** `-x`.  @flow math.negative */
-export const negative: Unary = (x, { name } = {}) => emit(negativeOp, [x], {}, name);
+export const negative: Unary = (x, options) => emit(negativeOp, [x], {}, nameOf("negative", options));
 export const negativeOp = unaryAny("negative", ({ dy }) => [negative(dy)]);
 
 /** `|x|`; its slope at 0 is 0.  @flow math.abs */
-export const abs: Unary = (x, { name } = {}) => emit(absOp, [x], {}, name);
+export const abs: Unary = (x, options) => emit(absOp, [x], {}, nameOf("abs", options));
 export const absOp = unaryAny("abs", ({ inputs: [x], dy }) => [multiply(dy, sign(x!))]);
 
 /** -1, 0 or 1.  @flow math.sign */
-export const sign: Unary = (x, { name } = {}) => emit(signOp, [x], {}, name);
+export const sign: Unary = (x, options) => emit(signOp, [x], {}, nameOf("sign", options));
 export const signOp = unaryAny("sign", "stop");
 
 /** `x * x`.  @flow math.square */
-export const square: Unary = (x, options) => multiply(x, x, options);
+export const square: Unary = (x, options) => {
+  requireBlob("square", "x", x);
+  return multiply(x, x, named("square", options));
+};
 
 // --- comparison and choice -----------------------------------------------------------------------------------------
 
@@ -162,8 +168,8 @@ export const holds = (op: Op<string, None>, x: Operand, y: Operand): Blob => emi
 /** The documented form of a comparison: int8 zeros and ones. */
 const compare =
   (op: Op<string, None>): Binary =>
-  (x, y, { name } = {}) =>
-    cast(emit(op, operands(op.name, x, y), {}, name), "int8");
+  (x, y, options) =>
+    cast(emit(op, operands(op.name, x, y), {}, nameOf(op.name, options)), "int8");
 
 export const equalOp = comparison("equal");
 export const notEqualOp = comparison("notEqual");
@@ -195,16 +201,16 @@ export const greater: Binary = compare(greaterOp);
 export const greaterEqual: Binary = compare(greaterEqualOp);
 
 /** 1 where both operands are not 0, broadcast, as int8.  @flow math.logical_and */
-export const logicalAnd: Binary = (x, y, { name } = {}) =>
+export const logicalAnd: Binary = (x, y, options) =>
   multiply(
     ...(operands("logicalAnd", x, y).map((blob) => notEqual(blob, 0)) as [Blob, Blob]),
-    name === undefined ? {} : { name },
+    named("logicalAnd", options),
   );
 
 /** 1 where a floating `x` is neither NaN nor infinite, as int8. */
 // biome-ignore lint/suspicious/noShadowRestrictedNames: the name the field has for it
-export function isFinite(x: Blob, { name }: Named = {}): Blob {
-  return cast(emit(isFiniteOp, [x], {}, name), "int8");
+export function isFinite(x: Blob, options?: Named): Blob {
+  return cast(emit(isFiniteOp, [x], {}, nameOf("isFinite", options)), "int8");
 }
 export const isFiniteOp = op("isFinite", {
   infer: ([x]): BlobType => {
@@ -223,9 +229,10 @@ export const isFiniteOp = op("isFinite", {
  * flow.where(flow.math.less(x, 0), 0, x); // -> [0, 2]
  * ```
  */
-export function where(condition: Blob, x: Operand, y: Operand, { name }: Named = {}): Blob {
+export function where(condition: Blob, x: Operand, y: Operand, options?: Named): Blob {
+  requireBlob("where", "condition", condition);
   const chosen = condition.dtype === "bool" ? condition : cast(condition, "bool");
-  return emit(whereOp, [chosen, ...operands("where", x, y)], {}, name);
+  return emit(whereOp, [chosen, ...operands("where", x, y)], {}, nameOf("where", options));
 }
 export const whereOp = op("where", {
   infer: ([condition, x, y]): BlobType => {
@@ -252,7 +259,9 @@ export const whereOp = op("where", {
  * flow.cast(x, flow.int32); // -> [-1, 2]
  * ```
  */
-export function cast(x: Blob, dtype: DType, { name }: Named = {}): Blob {
+export function cast(x: Blob, dtype: DType, options?: Named): Blob {
+  const name = nameOf("cast", options);
+  requireBlob("cast", "x", x);
   return x.dtype === dtype ? x : emit(castOp, [x], { dtype }, name);
 }
 export const castOp = op("cast", {

@@ -1,9 +1,9 @@
 import type { DType } from "../core/dtype.js";
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, emitCheck, textOf } from "../graph/trace.js";
-import { type Named, normalizeAxis, op } from "./define.js";
+import { type Named, named, nameOf, normalizeAxis, op, requireBlob } from "./define.js";
 import { add, equalOp, holds, lessEqualOp, maximum, minimum, multiply, where } from "./elementwise.js";
 import { range } from "./parts.js";
 import { reducedShape, reduceMax, reduceMin } from "./reduce.js";
@@ -21,6 +21,7 @@ export function checkIndices(
 }
 
 function requireIndices(where: string, name: string, x: Blob): void {
+  requireBlob(where, name, x);
   if (!["int32", "int64", "int8"].includes(x.dtype))
     throw new FlowError("E_DTYPE", `${where}: ${name} are ${textOf(x)}, expected int32 or int64`);
 }
@@ -36,8 +37,9 @@ function requireIndices(where: string, name: string, x: Blob): void {
  * flow.math.argmax(x); // -> [1, 0]
  * ```
  */
-export function argmax(x: Blob, { name }: Named = {}): Blob {
-  return emit(argmaxOp, [x], { axis: normalizeAxis("argmax", x.shape.length, -1) }, name);
+export function argmax(x: Blob, options?: Named): Blob {
+  requireBlob("argmax", "x", x);
+  return emit(argmaxOp, [x], { axis: normalizeAxis("argmax", x.shape.length, -1) }, nameOf("argmax", options));
 }
 export const argmaxOp = op("argmax", {
   infer: ([x], { axis }: { readonly axis: number }): BlobType => ({
@@ -64,7 +66,9 @@ export interface TopKOptions extends Named {
  * flow.math.topK(x, { k: 2 }); // -> [[1, 2], [0, 1]]
  * ```
  */
-export function topK(input: Blob, { k = 1, name }: TopKOptions = {}): Blob {
+export function topK(input: Blob, options: TopKOptions = {}): Blob {
+  const { k = 1, name } = checkOptions("topK", options, ["k", "sorted", "name"]);
+  requireBlob("topK", "input", input);
   if (!Number.isInteger(k) || k < 1) throw new FlowError("E_ARGUMENT", `topK: k is ${k}, expected a positive integer`);
   return emit(topKOp, [input], { k: Math.min(k, input.shape.at(-1)!) }, name);
 }
@@ -96,7 +100,9 @@ export interface GatherOptions extends Named {
  * flow.gather(params, columns, { axis: 1 }); // -> [[2, 1], [4, 3], [6, 5]]
  * ```
  */
-export function gather(params: Blob, indices: Blob, { axis, batchDims = 0, name }: GatherOptions = {}): Blob {
+export function gather(params: Blob, indices: Blob, options: GatherOptions = {}): Blob {
+  const { axis, batchDims = 0, name } = checkOptions("gather", options, ["axis", "batchDims", "name"]);
+  requireBlob("gather", "params", params);
   requireIndices("gather", "indices", indices);
   const at = normalizeAxis("gather", params.shape.length, axis ?? batchDims);
   if (batchDims !== 0 && at !== batchDims)
@@ -152,11 +158,9 @@ export interface OneHotOptions extends Named {
  * flow.oneHot(labels, 3); // -> [[0, 0, 1], [1, 0, 0]]
  * ```
  */
-export function oneHot(
-  indices: Blob,
-  depth: number,
-  { onValue = 1, offValue = 0, axis = -1, dtype = "float32", name }: OneHotOptions = {},
-): Blob {
+export function oneHot(indices: Blob, depth: number, options: OneHotOptions = {}): Blob {
+  const known = ["onValue", "offValue", "axis", "dtype", "name"];
+  const { onValue = 1, offValue = 0, axis = -1, dtype = "float32", name } = checkOptions("oneHot", options, known);
   requireIndices("oneHot", "indices", indices);
   if (!Number.isInteger(depth) || depth < 1)
     throw new FlowError("E_ARGUMENT", `oneHot: depth is ${depth}, expected a positive integer`);
@@ -182,7 +186,9 @@ export function oneHot(
  * ```
  */
 export function maskedFill(x: Blob, mask: Blob, value: number, options?: Named): Blob {
-  return where(mask, value, x, options);
+  requireBlob("maskedFill", "x", x);
+  requireBlob("maskedFill", "mask", mask);
+  return where(mask, value, x, named("maskedFill", options));
 }
 
 /** Options of `tril`. */
@@ -200,7 +206,9 @@ export interface TrilOptions extends Named {
  * flow.math.tril(x); // -> [[1, 0], [3, 4]]
  * ```
  */
-export function tril(x: Blob, { diagonal = 0, name }: TrilOptions = {}): Blob {
+export function tril(x: Blob, options: TrilOptions = {}): Blob {
+  const { diagonal = 0, name } = checkOptions("tril", options, ["diagonal", "name"]);
+  requireBlob("tril", "x", x);
   if (x.shape.length < 2) throw new FlowError("E_SHAPE", `tril: got ${textOf(x)}, expected a rank of at least 2`);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const kept = holds(lessEqualOp, iota([1, columns], 1, "int32"), add(iota([rows, 1], 0, "int32"), diagonal));
@@ -208,6 +216,12 @@ export function tril(x: Blob, { diagonal = 0, name }: TrilOptions = {}): Blob {
 }
 
 // --- sums by index -------------------------------------------------------------------------------------------------
+
+/** Options of `unsortedSegmentSum` and `unsortedSegmentSumLike`. */
+export interface SegmentOptions extends Named {
+  /** The axis of `data` where the ids begin; default 0. */
+  readonly axis?: number;
+}
 
 /**
  * Sums of the slices of `data` that share a segment id: shape `data[:axis] + [numSegments] + data[axis + rank(ids):]`.
@@ -225,9 +239,11 @@ export function unsortedSegmentSum(
   data: Blob,
   segmentIds: Blob,
   numSegments: number,
-  { axis = 0, name }: Named & { readonly axis?: number } = {},
+  options: SegmentOptions = {},
 ): Blob {
   const text = "unsortedSegmentSum";
+  const { axis = 0, name } = checkOptions(text, options, ["axis", "name"]);
+  requireBlob(text, "data", data);
   requireIndices(text, "segmentIds", segmentIds);
   if (!Number.isInteger(numSegments) || numSegments < 1)
     throw new FlowError("E_ARGUMENT", `${text}: numSegments is ${numSegments}, expected a positive integer`);
@@ -247,26 +263,21 @@ export function unsortedSegmentSum(
 }
 
 /** The documented variants of `unsortedSegmentSum`: as many segments as `like` has on `axis`.  @flow math.unsorted_segment_sum_like @flow unsorted_segment_sum_like */
-export function unsortedSegmentSumLike(
-  data: Blob,
-  segmentIds: Blob,
-  like: Blob,
-  options: Named & { readonly axis?: number } = {},
-): Blob {
-  return unsortedSegmentSum(
-    data,
-    segmentIds,
-    like.shape[normalizeAxis("unsortedSegmentSumLike", like.shape.length, options.axis ?? 0)]!,
-    options,
-  );
+export function unsortedSegmentSumLike(data: Blob, segmentIds: Blob, like: Blob, options: SegmentOptions = {}): Blob {
+  const text = "unsortedSegmentSumLike";
+  const { axis = 0 } = checkOptions(text, options, ["axis", "name"]);
+  for (const [what, blob] of Object.entries({ data, segmentIds, like })) requireBlob(text, what, blob);
+  return unsortedSegmentSum(data, segmentIds, like.shape[normalizeAxis(text, like.shape.length, axis)]!, options);
 }
 
 /**
  * `unsortedSegmentSum` of each row on its own: data and ids share their leading dimensions, ids have no others; shape
  * `ids[:-1] + [numSegments] + data[rank(ids):]`.  @flow math.unsorted_batch_segment_sum @flow unsorted_batch_segment_sum
  */
-export function unsortedBatchSegmentSum(data: Blob, segmentIds: Blob, numSegments: number, { name }: Named = {}): Blob {
+export function unsortedBatchSegmentSum(data: Blob, segmentIds: Blob, numSegments: number, options?: Named): Blob {
   const text = "unsortedBatchSegmentSum";
+  const name = nameOf(text, options);
+  requireBlob(text, "data", data);
   requireIndices(text, "segmentIds", segmentIds);
   const rank = segmentIds.shape.length;
   if (rank < 2 || !sameShape(data.shape.slice(0, rank), segmentIds.shape))

@@ -1,8 +1,8 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { type Named, op, requireFloat } from "./define.js";
+import { type Named, op, requireBlob, requireFloat } from "./define.js";
 import { add } from "./elementwise.js";
 import { reshape } from "./structure.js";
 
@@ -26,7 +26,9 @@ export type MatmulAttrs = { readonly transposeA: boolean; readonly transposeB: b
  * flow.matmul(a, b, { transposeA: true }); // -> [[1, 6], [2, 8]]
  * ```
  */
-export function matmul(a: Blob, b: Blob, { transposeA = false, transposeB = false, name }: MatmulOptions = {}): Blob {
+export function matmul(a: Blob, b: Blob, options: MatmulOptions = {}): Blob {
+  const known = ["transposeA", "transposeB", "name"];
+  const { transposeA = false, transposeB = false, name } = checkOptions("matmul", options, known);
   return emit(matmulOp, [a, b], { transposeA, transposeB }, name);
 }
 export const matmulOp = op("matmul", {
@@ -82,8 +84,11 @@ export interface BiasAddOptions extends Named {
  * flow.nn.biasAdd(x, b); // -> [[11, 22], [13, 24]]
  * ```
  */
-export function biasAdd(value: Blob, bias: Blob, { dataFormat, name }: BiasAddOptions = {}): Blob {
-  const format = dataFormat?.toUpperCase();
+export function biasAdd(value: Blob, bias: Blob, options: BiasAddOptions = {}): Blob {
+  const { dataFormat, name } = checkOptions("biasAdd", options, ["dataFormat", "name"]);
+  requireBlob("biasAdd", "value", value);
+  requireBlob("biasAdd", "bias", bias);
+  const format = dataFormat === undefined ? undefined : String(dataFormat).toUpperCase();
   if (format !== undefined && !format.startsWith("NC") && !(format.startsWith("N") && format.endsWith("C"))) {
     throw new FlowError(
       "E_ARGUMENT",

@@ -1,9 +1,9 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, emitAll, textOf } from "../graph/trace.js";
 import { softplus } from "./activation.js";
-import { decomposable, type Named, normalizeAxis, op, requireFloat } from "./define.js";
+import { decomposable, type Named, named, nameOf, normalizeAxis, op, requireBlob, requireFloat } from "./define.js";
 import {
   abs,
   add,
@@ -32,7 +32,7 @@ export interface SoftmaxOptions extends Named {
 type AxisAttrs = { readonly axis: number };
 
 function softmaxAxis(where: string, x: Blob, axis: number): number {
-  requireFloat(where, x);
+  requireFloat(where, x, "logits");
   const at = normalizeAxis(where, x.shape.length, axis);
   if (x.shape.length < 2 || at === 0)
     throw new FlowError(
@@ -51,7 +51,8 @@ function softmaxAxis(where: string, x: Blob, axis: number): number {
  * flow.nn.softmax(x); // -> [[0.5, 0.5], [0.26894, 0.73106]]
  * ```
  */
-export function softmax(logits: Blob, { axis = -1, name }: SoftmaxOptions = {}): Blob {
+export function softmax(logits: Blob, options: SoftmaxOptions = {}): Blob {
+  const { axis = -1, name } = checkOptions("softmax", options, ["axis", "name"]);
   return emit(softmaxOp, [logits], { axis: softmaxAxis("softmax", logits, axis) }, name);
 }
 export const softmaxOp = op("softmax", {
@@ -63,7 +64,8 @@ export const softmaxOp = op("softmax", {
 });
 
 /** `x - max - log(sum(exp(x - max)))` along `axis`: the logarithm of softmax without its underflow. */
-export function logSoftmax(logits: Blob, { axis = -1, name }: SoftmaxOptions = {}): Blob {
+export function logSoftmax(logits: Blob, options: SoftmaxOptions = {}): Blob {
+  const { axis = -1, name } = checkOptions("logSoftmax", options, ["axis", "name"]);
   return emit(logSoftmaxOp, [logits], { axis: softmaxAxis("logSoftmax", logits, axis) }, name);
 }
 export const logSoftmaxOp = op("logSoftmax", {
@@ -84,8 +86,11 @@ export const logSoftmaxOp = op("logSoftmax", {
  * flow.nn.sparseSoftmaxCrossEntropyWithLogits(labels, logits); // -> [0.69315, 0.31326]
  * ```
  */
-export function sparseSoftmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, { name }: Named = {}): Blob {
+export function sparseSoftmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, options?: Named): Blob {
   const where = "sparseSoftmaxCrossEntropyWithLogits";
+  const name = nameOf(where, options);
+  requireBlob(where, "labels", labels);
+  requireBlob(where, "logits", logits);
   const depth = logits.shape.at(-1)!;
   const rows = logits.shape.length > 1 ? logits.shape.slice(0, -1) : [1];
   const flat = sameShape(labels.shape, [...rows, 1]) ? reshape(labels, rows) : labels;
@@ -140,15 +145,17 @@ export const sparseSoftmaxCrossEntropyOp = decomposable("sparseSoftmaxCrossEntro
  * flow.nn.softmaxCrossEntropyWithLogits(labels, logits); // -> [0.81326]
  * ```
  */
-export function softmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, { name }: Named = {}): Blob {
+export function softmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, options?: Named): Blob {
   const where = "softmaxCrossEntropyWithLogits";
+  requireBlob(where, "labels", labels);
+  requireBlob(where, "logits", logits);
   if (labels.dtype !== logits.dtype || !sameShape(labels.shape, logits.shape))
     throw new FlowError(
       labels.dtype === logits.dtype ? "E_SHAPE" : "E_DTYPE",
       `${where}: labels are ${textOf(labels)}, expected the type of the logits, ${textOf(logits)}`,
     );
   const products = multiply(labels, logSoftmax(logits));
-  return negative(reduceSum(products, { axis: -1 }), name === undefined ? {} : { name });
+  return negative(reduceSum(products, { axis: -1 }), named(where, options));
 }
 
 /**
@@ -163,9 +170,11 @@ export function softmaxCrossEntropyWithLogits(labels: Blob, logits: Blob, { name
  * flow.nn.sparseCrossEntropy(labels, prediction); // -> [1.38629]
  * ```
  */
-export function sparseCrossEntropy(labels: Blob, prediction: Blob, { name }: Named = {}): Blob {
+export function sparseCrossEntropy(labels: Blob, prediction: Blob, options?: Named): Blob {
   const where = "sparseCrossEntropy";
-  requireFloat(where, prediction);
+  const name = nameOf(where, options);
+  requireBlob(where, "labels", labels);
+  requireFloat(where, prediction, "prediction");
   const rows = prediction.shape.length > 1 ? prediction.shape.slice(0, -1) : [1];
   const flat = sameShape(labels.shape, [...rows, 1]) ? reshape(labels, rows) : labels;
   if (labels.dtype !== "int32" && labels.dtype !== "int64")
@@ -190,16 +199,16 @@ export function sparseCrossEntropy(labels: Blob, prediction: Blob, { name }: Nam
  * flow.nn.sigmoidCrossEntropyWithLogits(labels, logits); // -> [0.69315, 2.12693]
  * ```
  */
-export function sigmoidCrossEntropyWithLogits(labels: Blob, logits: Blob, { name }: Named = {}): Blob {
+export function sigmoidCrossEntropyWithLogits(labels: Blob, logits: Blob, options?: Named): Blob {
   const where = "sigmoidCrossEntropyWithLogits";
-  requireFloat(where, logits);
+  requireBlob(where, "labels", labels);
+  requireFloat(where, logits, "logits");
   if (!sameShape(labels.shape, logits.shape))
     throw new FlowError(
       "E_SHAPE",
       `${where}: labels are ${textOf(labels)}, expected the shape of the logits, ${textOf(logits)}`,
     );
-  const named = name === undefined ? {} : { name };
-  return subtract(softplus(logits), multiply(logits, cast(labels, logits.dtype)), named);
+  return subtract(softplus(logits), multiply(logits, cast(labels, logits.dtype)), named(where, options));
 }
 
 /** Options of `smoothL1Loss`. */
@@ -218,17 +227,20 @@ export interface SmoothL1Options extends Named {
  * flow.smoothL1Loss(prediction, label); // -> [0.125, 2.5]
  * ```
  */
-export function smoothL1Loss(prediction: Blob, label: Blob, { beta = 1, name }: SmoothL1Options = {}): Blob {
+export function smoothL1Loss(prediction: Blob, label: Blob, options: SmoothL1Options = {}): Blob {
+  const { beta = 1, name } = checkOptions("smoothL1Loss", options, ["beta", "name"]);
+  requireBlob("smoothL1Loss", "prediction", prediction);
+  requireBlob("smoothL1Loss", "label", label);
   if (!(typeof beta === "number" && beta >= 0))
     throw new FlowError("E_ARGUMENT", `smoothL1Loss: beta is ${beta}, expected a number of at least 0`);
-  const named = name === undefined ? {} : { name };
+  const last = name === undefined ? {} : { name };
   const distance = abs(subtract(prediction, label));
-  if (beta === 0) return identity(distance, named);
+  if (beta === 0) return identity(distance, last);
   return choose(
     holds(lessOp, distance, beta),
     multiply(square(distance), 0.5 / beta),
     subtract(distance, beta / 2),
-    named,
+    last,
   );
 }
 

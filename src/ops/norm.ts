@@ -1,8 +1,8 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { textOf } from "../graph/trace.js";
-import { type Named, normalizeAxis, requireFloat } from "./define.js";
+import { type Named, normalizeAxis, requireBlob, requireFloat } from "./define.js";
 import { add, divide, maximum, multiply, square, subtract } from "./elementwise.js";
 import { reduceMean, reduceSum } from "./reduce.js";
 import { reshape } from "./structure.js";
@@ -20,8 +20,9 @@ import { rsqrt, sqrt } from "./unary.js";
 export function moments(
   x: Blob,
   axes: readonly number[],
-  { keepdims = false, name }: Named & { readonly keepdims?: boolean } = {},
+  options: Named & { readonly keepdims?: boolean } = {},
 ): readonly [mean: Blob, variance: Blob] {
+  const { keepdims = false, name } = checkOptions("moments", options, ["keepdims", "name"]);
   requireFloat("moments", x);
   if (!Array.isArray(axes)) throw new FlowError("E_ARGUMENT", `moments: axes is ${typeof axes}, expected a list`);
   const named = (part: string): Named => (name === undefined ? {} : { name: `${name}-${part}` });
@@ -43,16 +44,14 @@ export interface BatchNormalizationOptions extends Named {
 }
 
 /** `(x - mean) / sqrt(variance + varianceEpsilon) · scale + offset`, with the statistics given.  @flow nn.batch_normalization */
-export function batchNormalization(
-  x: Blob,
-  mean: Blob,
-  variance: Blob,
-  { offset, scale, varianceEpsilon = 1e-5, axis = 1, name }: BatchNormalizationOptions = {},
-): Blob {
+export function batchNormalization(x: Blob, mean: Blob, variance: Blob, options: BatchNormalizationOptions = {}): Blob {
+  const known = ["offset", "scale", "varianceEpsilon", "axis", "name"];
+  const { offset, scale, varianceEpsilon = 1e-5, axis = 1, name } = checkOptions("batchNormalization", options, known);
   requireFloat("batchNormalization", x);
   const rank = x.shape.length;
   const at = normalizeAxis("batchNormalization", rank, axis);
   const along = (what: string, blob: Blob): Blob => {
+    requireBlob("batchNormalization", what, blob);
     if (blob.shape.length === rank) return blob;
     if (!sameShape(blob.shape, [x.shape[at]!]))
       throw new FlowError(
@@ -88,20 +87,23 @@ export interface LayerNormOptions extends Named {
 }
 
 /** `(x - mean) / sqrt(variance + epsilon) · gamma + beta`, statistics over the axes from `beginNormAxis` on.  @flow nn.layer_norm */
-export function layerNorm(
-  inputs: Blob,
-  { gamma, beta, beginNormAxis = 1, beginParamsAxis = -1, epsilon = 1e-5, name }: LayerNormOptions = {},
-): Blob {
-  requireFloat("layerNorm", inputs);
+export function layerNorm(inputs: Blob, options: LayerNormOptions = {}): Blob {
+  const known = ["gamma", "beta", "beginNormAxis", "beginParamsAxis", "epsilon", "name"];
+  checkOptions("layerNorm", options, known);
+  const { gamma, beta, beginNormAxis = 1, beginParamsAxis = -1, epsilon = 1e-5, name } = options;
+  requireFloat("layerNorm", inputs, "inputs");
   const rank = inputs.shape.length;
   const begin = normalizeAxis("layerNorm", rank, beginNormAxis);
   const params = inputs.shape.slice(normalizeAxis("layerNorm", rank, beginParamsAxis));
-  for (const [what, blob] of Object.entries({ gamma, beta }))
-    if (blob !== undefined && !sameShape(blob.shape, params))
+  for (const [what, blob] of Object.entries({ gamma, beta })) {
+    if (blob === undefined) continue;
+    requireBlob("layerNorm", what, blob);
+    if (!sameShape(blob.shape, params))
       throw new FlowError(
         "E_SHAPE",
         `layerNorm: ${what} is ${textOf(blob)}, expected [${params.join(",")}], the dimensions of ${textOf(inputs)} from axis ${beginParamsAxis} on`,
       );
+  }
   const axes = Array.from({ length: rank - begin }, (_, i) => begin + i);
   const mean = reduceMean(inputs, { axis: axes, keepdims: true });
   const centered = subtract(inputs, mean);
@@ -130,9 +132,10 @@ export interface L2NormalizeOptions extends Named {
  * flow.math.l2Normalize(x, { axis: 1 }); // -> [[0.6, 0.8]]
  * ```
  */
-export function l2Normalize(input: Blob, { axis, epsilon = 1e-12, name }: L2NormalizeOptions = {}): Blob {
+export function l2Normalize(input: Blob, options: L2NormalizeOptions = {}): Blob {
+  const { axis, epsilon = 1e-12, name } = checkOptions("l2Normalize", options, ["axis", "epsilon", "name"]);
   if (axis === undefined) throw new FlowError("E_ARGUMENT", "l2Normalize: axis is missing; pass { axis: -1 }");
-  requireFloat("l2Normalize", input);
+  requireFloat("l2Normalize", input, "input");
   const squares = reduceSum(square(input), { axis, keepdims: true });
   return divide(input, sqrt(maximum(squares, epsilon)), name === undefined ? {} : { name });
 }

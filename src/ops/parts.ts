@@ -1,8 +1,8 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { type Named, normalizeAxis, op } from "./define.js";
+import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireBlobs, requireList } from "./define.js";
 import { finite } from "./sources.js";
 import { expandDims, reshape } from "./structure.js";
 
@@ -25,12 +25,11 @@ export interface ConcatOptions extends Named {
  * flow.concat([x, y], { axis: 1 }); // -> [[1, 2, 3, 4]]
  * ```
  */
-export function concat(inputs: readonly Blob[], { axis = 0, name }: ConcatOptions = {}): Blob {
-  if (!Array.isArray(inputs) || inputs.length === 0)
-    throw new FlowError("E_ARGUMENT", "concat: expected a list of at least one Blob");
-  const list: readonly Blob[] = inputs;
-  const at = normalizeAxis("concat", list[0]!.shape.length, axis);
-  return list.length === 1 ? list[0]! : emit(concatOp, list, { axis: at }, name);
+export function concat(inputs: readonly Blob[], options: ConcatOptions = {}): Blob {
+  const { axis = 0, name } = checkOptions("concat", options, ["axis", "name"]);
+  requireBlobs("concat", "inputs", inputs);
+  const at = normalizeAxis("concat", inputs[0].shape.length, axis);
+  return inputs.length === 1 ? inputs[0] : emit(concatOp, inputs, { axis: at }, name);
 }
 export const concatOp = op("concat", {
   infer: (inputs, { axis }: { readonly axis: number }): BlobType => {
@@ -64,10 +63,14 @@ export const concatOp = op("concat", {
  * flow.stack([x, x], 1); // -> [[1, 1], [2, 2]]
  * ```
  */
-export function stack(inputs: readonly Blob[], axis = 0, { name }: Named = {}): Blob {
-  const wide = inputs.map((x) => expandDims(x, axis));
-  const at = wide[0] === undefined ? 0 : normalizeAxis("stack", wide[0].shape.length, axis);
-  return concat(wide, { axis: at, ...(name === undefined ? {} : { name }) });
+export function stack(inputs: readonly Blob[], axis = 0, options?: Named): Blob {
+  const last = named("stack", options);
+  requireBlobs("stack", "inputs", inputs);
+  const at = normalizeAxis("stack", inputs[0].shape.length + 1, axis);
+  return concat(
+    inputs.map((x) => expandDims(x, axis)),
+    { ...last, axis: at },
+  );
 }
 
 // --- cutting -------------------------------------------------------------------------------------------------------
@@ -93,8 +96,12 @@ export function slice(
   x: Blob,
   begin: readonly (number | null)[],
   size: readonly (number | null)[],
-  { name }: Named = {},
+  options?: Named,
 ): Blob {
+  const name = nameOf("slice", options);
+  requireBlob("slice", "x", x);
+  requireList("slice", "begin", begin);
+  requireList("slice", "size", size);
   const rank = x.shape.length;
   if (begin.length !== rank || size.length !== rank)
     throw new FlowError(
@@ -127,7 +134,11 @@ export type SliceRange = readonly [start: number | null, stop: number | null, st
  * flow.sliceV2(x, [[null, null, -1], [0, 3, 2]]); // -> [[4, 6], [1, 3]]
  * ```
  */
-export function sliceV2(x: Blob, ranges: readonly SliceRange[], { name }: Named = {}): Blob {
+export function sliceV2(x: Blob, ranges: readonly SliceRange[], options?: Named): Blob {
+  const name = nameOf("sliceV2", options);
+  requireBlob("sliceV2", "x", x);
+  requireList("sliceV2", "ranges", ranges);
+  for (const [i, range] of ranges.entries()) requireList("sliceV2", `ranges[${i}]`, range);
   if (ranges.length > x.shape.length)
     throw new FlowError(
       "E_ARGUMENT",
@@ -160,12 +171,16 @@ export function sliceV2(x: Blob, ranges: readonly SliceRange[], { name }: Named 
 
 /** `x` backwards along each of `axis`.  @flow reverse */
 export function reverse(input: Blob, axis: number | readonly number[], options?: Named): Blob {
-  const axes = (typeof axis === "number" ? [axis] : axis).map((a) => normalizeAxis("reverse", input.shape.length, a));
+  const last = named("reverse", options);
+  requireBlob("reverse", "input", input);
+  const given = typeof axis === "number" ? [axis] : axis;
+  requireList("reverse", "axis", given);
+  const axes = given.map((a) => normalizeAxis("reverse", input.shape.length, a));
   const whole: SliceRange = [null, null, null];
   return sliceV2(
     input,
     input.shape.map((_, i) => (axes.includes(i) ? [null, null, -1] : whole)),
-    options,
+    last,
   );
 }
 
@@ -227,14 +242,13 @@ export interface PadOptions extends Named {
  * flow.pad(x, [[1, 2]]); // -> [0, 1, 2, 0, 0]
  * ```
  */
-export function pad(
-  x: Blob,
-  paddings: readonly (readonly [number, number])[],
-  { constantValue = 0, name }: PadOptions = {},
-): Blob {
+export function pad(x: Blob, paddings: readonly (readonly [number, number])[], options: PadOptions = {}): Blob {
+  const { constantValue = 0, name } = checkOptions("pad", options, ["constantValue", "name"]);
+  requireBlob("pad", "x", x);
+  requireList("pad", "paddings", paddings);
   if (
     paddings.length !== x.shape.length ||
-    !paddings.every((p) => p.length === 2 && p.every((n) => Number.isInteger(n) && n >= 0))
+    !paddings.every((p) => Array.isArray(p) && p.length === 2 && p.every((n) => Number.isInteger(n) && n >= 0))
   )
     throw new FlowError(
       "E_ARGUMENT",

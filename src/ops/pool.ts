@@ -83,9 +83,12 @@ function pool(
   options: PoolOptions,
   apply: (x: Blob, window: Window, name: string | undefined) => Blob,
 ): Blob {
-  const { dataFormat = "NCHW", ceilMode = false, name } = options;
+  const {
+    dataFormat = "NCHW",
+    ceilMode = false,
+    name,
+  } = checkOptions(what, options, ["dataFormat", "ceilMode", "name"]);
   const where = name === undefined ? what : `${what} '${name}'`;
-  checkOptions(where, options, ["dataFormat", "ceilMode", "name"]);
   requireImages(where, "input", input);
   const last = channelsLast(where, dataFormat, 2);
   const x = last ? toChannelsFirst(input) : input;

@@ -4,7 +4,7 @@ import { type Shape, sizeOf } from "../core/shape.js";
 import { zeros } from "../core/tensor.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { currentBuilder, emit } from "../graph/trace.js";
-import { hostOp, type Named } from "./define.js";
+import { hostOp, type Named, nameOf, requireBlob } from "./define.js";
 import { cast, multiply } from "./elementwise.js";
 
 /**
@@ -18,7 +18,9 @@ import { cast, multiply } from "./elementwise.js";
  * flow.nn.dropout(x, 0.5); // -> [1, 2]
  * ```
  */
-export function dropout(x: Blob, rate: number, { name }: Named = {}): Blob {
+export function dropout(x: Blob, rate: number, options?: Named): Blob {
+  const name = nameOf("dropout", options);
+  requireBlob("dropout", "x", x);
   if (!(typeof rate === "number" && rate >= 0 && rate < 1))
     throw new FlowError("E_ARGUMENT", `dropout: rate is ${rate}, expected 0 <= rate < 1`);
   if (!currentBuilder("dropout").training || rate === 0) return x;

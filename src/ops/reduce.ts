@@ -1,12 +1,22 @@
+import { checkOptions } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
-import { decomposable, type GradRule, type Named, normalizeAxes, type Op, op, requireFloat } from "./define.js";
+import {
+  decomposable,
+  type GradRule,
+  type Named,
+  normalizeAxes,
+  type Op,
+  op,
+  requireBlob,
+  requireFloat,
+} from "./define.js";
 import { abs, add, cast, divide, equalOp, holds, multiply, notEqual, square, subtract, where } from "./elementwise.js";
 import { broadcastTo, reshape } from "./structure.js";
 import { exp, log, sqrt } from "./unary.js";
 
-/** Options of `reduceSum` and the other reductions`. */
+/** Options of reduceSum` and the other reductions. */
 export interface ReduceOptions extends Named {
   /** Axis or axes, negative from the end; every axis where left out. */
   readonly axis?: number | readonly number[];
@@ -28,6 +38,15 @@ const reduction = <const N extends string>(name: N, grad: GradRule<ReduceAttrs>)
     grad,
   });
 
+const checked = (where: string, options: ReduceOptions): ReduceOptions =>
+  checkOptions(where, options, ["axis", "keepdims", "name"]);
+
+/** The attributes and the name in the options of a reduction, checked. */
+function reducing(where: string, x: Blob, options: ReduceOptions): { attrs: ReduceAttrs; name: string | undefined } {
+  const { axis, keepdims = false, name } = checked(where, options);
+  return { attrs: { axes: normalizeAxes(where, x, axis), keepDims: keepdims }, name };
+}
+
 /** `dy` with the reduced axes back as 1, so that it broadcasts against `x`. */
 const restoreAxes = (dy: Blob, x: Blob, { axes }: ReduceAttrs): Blob =>
   reshape(
@@ -46,8 +65,9 @@ const restoreAxes = (dy: Blob, x: Blob, { axes }: ReduceAttrs): Blob =>
  * flow.math.reduceSum(x, { axis: -1, keepdims: true }); // -> [[6], [15]]
  * ```
  */
-export function reduceSum(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  return emit(reduceSumOp, [x], { axes: normalizeAxes("reduceSum", x, axis), keepDims: keepdims }, name);
+export function reduceSum(x: Blob, options: ReduceOptions = {}): Blob {
+  const { attrs, name } = reducing("reduceSum", x, options);
+  return emit(reduceSumOp, [x], attrs, name);
 }
 export const reduceSumOp = reduction("reduceSum", ({ inputs: [x], dy, attrs }) => [
   broadcastTo(restoreAxes(dy, x!, attrs), x!.shape),
@@ -62,8 +82,9 @@ export const reduceSumOp = reduction("reduceSum", ({ inputs: [x], dy, attrs }) =
  * flow.math.reduceMean(x, { axis: 0 }); // -> [2.5, 3.5, 4.5]
  * ```
  */
-export function reduceMean(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  const axes = normalizeAxes("reduceMean", x, axis);
+export function reduceMean(x: Blob, options: ReduceOptions = {}): Blob {
+  const { attrs, name } = reducing("reduceMean", x, options);
+  const { axes, keepDims: keepdims } = attrs;
   const count = sizeOf(axes.map((a) => x.shape[a]!));
   return divide(reduceSum(x, { axis: axes, keepdims }), count, name === undefined ? {} : { name });
 }
@@ -77,14 +98,16 @@ export function reduceMean(x: Blob, { axis, keepdims = false, name }: ReduceOpti
  * flow.math.reduceMax(x, { axis: 1 }); // -> [3, 6]
  * ```
  */
-export function reduceMax(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  return emit(reduceMaxOp, [x], { axes: normalizeAxes("reduceMax", x, axis), keepDims: keepdims }, name);
+export function reduceMax(x: Blob, options: ReduceOptions = {}): Blob {
+  const { attrs, name } = reducing("reduceMax", x, options);
+  return emit(reduceMaxOp, [x], attrs, name);
 }
 export const reduceMaxOp = reduction("reduceMax", (context) => shareAmongTies(context));
 
 /** Minima over `axis`; equal minima share the gradient equally.  @flow math.reduce_min */
-export function reduceMin(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  return emit(reduceMinOp, [x], { axes: normalizeAxes("reduceMin", x, axis), keepDims: keepdims }, name);
+export function reduceMin(x: Blob, options: ReduceOptions = {}): Blob {
+  const { attrs, name } = reducing("reduceMin", x, options);
+  return emit(reduceMinOp, [x], attrs, name);
 }
 export const reduceMinOp = reduction("reduceMin", (context) => shareAmongTies(context));
 
@@ -95,8 +118,9 @@ const shareAmongTies: GradRule<ReduceAttrs> = ({ inputs: [x], y, dy, attrs }) =>
 };
 
 /** Products over `axis`. Where one factor of a product is 0, only that one gets a gradient.  @flow math.reduce_prod */
-export function reduceProd(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  return emit(reduceProdOp, [x], { axes: normalizeAxes("reduceProd", x, axis), keepDims: keepdims }, name);
+export function reduceProd(x: Blob, options: ReduceOptions = {}): Blob {
+  const { attrs, name } = reducing("reduceProd", x, options);
+  return emit(reduceProdOp, [x], attrs, name);
 }
 export const reduceProdOp = reduction("reduceProd", ({ inputs: [x], y, dy, attrs }) => {
   // The product of the other factors: y / x without zeros; with one zero, the product of the rest, for that one alone.
@@ -122,25 +146,25 @@ export const reduceProdOp = reduction("reduceProd", ({ inputs: [x], y, dy, attrs
  * flow.math.reduceVariance(x, { axis: 1 }); // -> [0.66667, 0.66667]
  * ```
  */
-export function reduceVariance(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
+export function reduceVariance(x: Blob, options: ReduceOptions = {}): Blob {
+  const { axes: axis } = reducing("reduceVariance", x, options).attrs;
   requireFloat("reduceVariance", x);
-  const deviation = subtract(x, reduceMean(x, { ...(axis === undefined ? {} : { axis }), keepdims: true }));
-  return reduceMean(square(deviation), {
-    ...(axis === undefined ? {} : { axis }),
-    keepdims,
-    ...(name === undefined ? {} : { name }),
-  });
+  const deviation = subtract(x, reduceMean(x, { axis, keepdims: true }));
+  return reduceMean(square(deviation), options);
 }
 
 /** Population standard deviations over `axis`; where one is 0, so is its slope.  @flow math.reduce_std */
-export function reduceStd(x: Blob, { name, ...options }: ReduceOptions = {}): Blob {
-  return rootOf(reduceVariance(x, options), name);
+export function reduceStd(x: Blob, options: ReduceOptions = {}): Blob {
+  const { name, ...rest } = checked("reduceStd", options);
+  requireFloat("reduceStd", x);
+  return rootOf(reduceVariance(x, rest), name);
 }
 
 /** `sqrt(sum(x²))` over `axis`; where it is 0, so is its slope.  @flow math.reduce_euclidean_norm */
-export function reduceEuclideanNorm(x: Blob, { name, ...options }: ReduceOptions = {}): Blob {
+export function reduceEuclideanNorm(x: Blob, options: ReduceOptions = {}): Blob {
+  const { name, ...rest } = checked("reduceEuclideanNorm", options);
   requireFloat("reduceEuclideanNorm", x);
-  return rootOf(reduceSum(square(x), options), name);
+  return rootOf(reduceSum(square(x), rest), name);
 }
 
 /** The square root with slope 0 at 0. */
@@ -158,8 +182,9 @@ function rootOf(x: Blob, name: string | undefined): Blob {
  * flow.math.reduceLogsumexp(x); // -> [1000.6931]
  * ```
  */
-export function reduceLogsumexp(x: Blob, { axis, keepdims = false, name }: ReduceOptions = {}): Blob {
-  return emit(reduceLogsumexpOp, [x], { axes: normalizeAxes("reduceLogsumexp", x, axis), keepDims: keepdims }, name);
+export function reduceLogsumexp(x: Blob, options: ReduceOptions = {}): Blob {
+  const { attrs, name } = reducing("reduceLogsumexp", x, options);
+  return emit(reduceLogsumexpOp, [x], attrs, name);
 }
 export const reduceLogsumexpOp = decomposable("reduceLogsumexp", {
   infer: ([x], attrs: ReduceAttrs): BlobType => {
@@ -189,10 +214,12 @@ export const reduceLogsumexpOp = decomposable("reduceLogsumexp", {
  * ```
  */
 export function reduceAny(x: Blob, options: ReduceOptions = {}): Blob {
-  return reduceMax(notEqual(x, 0), options);
+  requireBlob("reduceAny", "x", x);
+  return reduceMax(notEqual(x, 0), checked("reduceAny", options));
 }
 
 /** 1 where all elements over `axis` are not 0, else 0, as int8.  @flow math.reduce_all */
 export function reduceAll(x: Blob, options: ReduceOptions = {}): Blob {
-  return reduceMin(notEqual(x, 0), options);
+  requireBlob("reduceAll", "x", x);
+  return reduceMin(notEqual(x, 0), checked("reduceAll", options));
 }

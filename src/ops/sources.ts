@@ -1,9 +1,9 @@
 import type { DType } from "../core/dtype.js";
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
-import { type Named, op } from "./define.js";
+import { type Named, op, requireBlob, requireList } from "./define.js";
 
 /** Options of `constant`. */
 export interface ConstantOptions extends Named {
@@ -21,16 +21,18 @@ export interface ConstantOptions extends Named {
  * flow.constant(3, { dtype: flow.float, shape: [2] }); // -> [3, 3]
  * ```
  */
-export function constant(value: number, { dtype, shape = [1], name }: ConstantOptions = {}): Blob {
+export function constant(value: number, options: ConstantOptions = {}): Blob {
+  const { dtype, shape = [1], name } = checkOptions("constant", options, ["dtype", "shape", "name"]);
   if (dtype === undefined) throw new FlowError("E_ARGUMENT", "constant: dtype is missing; pass { dtype: flow.float }");
   if (typeof value !== "number")
     throw new FlowError("E_ARGUMENT", `constant: value is ${typeof value}, expected a number`);
+  requireList("constant", "shape", shape);
   return emit(constantOp, [], { value: finite(value), dtype, shape: shape.length === 0 ? [1] : shape }, name);
 }
 
 /** A blob of shape `[1]`.  @flow constant_scalar */
 export function constantScalar(value: number, options: Omit<ConstantOptions, "shape"> = {}): Blob {
-  return constant(value, options);
+  return constant(value, checkOptions("constantScalar", options, ["dtype", "name"]));
 }
 
 /** Options of `constantLike`, `zerosLike` and `onesLike`. */
@@ -40,8 +42,14 @@ export interface LikeOptions extends Named {
 }
 
 /** A blob of the shape of `like`, filled with one number.  @flow constant_like */
-export function constantLike(like: Blob, value: number, { dtype = like.dtype, name }: LikeOptions = {}): Blob {
-  return constant(value, { dtype, shape: like.shape, ...(name === undefined ? {} : { name }) });
+export function constantLike(like: Blob, value: number, options: LikeOptions = {}): Blob {
+  return filledLike("constantLike", like, value, options);
+}
+
+function filledLike(where: string, like: Blob, value: number, options: LikeOptions): Blob {
+  const { dtype, name } = checkOptions(where, options, ["dtype", "name"]);
+  requireBlob(where, "like", like);
+  return constant(value, { dtype: dtype ?? like.dtype, shape: like.shape, ...(name === undefined ? {} : { name }) });
 }
 
 /**
@@ -53,13 +61,13 @@ export function constantLike(like: Blob, value: number, { dtype = like.dtype, na
  * flow.zerosLike(x); // -> [[0, 0, 0], [0, 0, 0]]
  * ```
  */
-export function zerosLike(like: Blob, options?: LikeOptions): Blob {
-  return constantLike(like, 0, options);
+export function zerosLike(like: Blob, options: LikeOptions = {}): Blob {
+  return filledLike("zerosLike", like, 0, options);
 }
 
 /** Ones of the shape of `like`.  @flow ones_like */
-export function onesLike(like: Blob, options?: LikeOptions): Blob {
-  return constantLike(like, 1, options);
+export function onesLike(like: Blob, options: LikeOptions = {}): Blob {
+  return filledLike("onesLike", like, 1, options);
 }
 
 export const constantOp = op("constant", {

@@ -1,5 +1,6 @@
 import type { Blob } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
+import { nameOf } from "./define.js";
 import {
   abs,
   add,
@@ -28,7 +29,7 @@ const inDouble =
 // --- error function ------------------------------------------------------------------------------------------------
 
 /** `2/√π ∫ exp(-t²) dt` from 0 to x.  @flow math.erf */
-export const erf: Unary = (x, { name } = {}) => emit(erfOp, [x], {}, name);
+export const erf: Unary = (x, options) => emit(erfOp, [x], {}, nameOf("erf", options));
 export const erfOp = unaryFormula(
   "erf",
   ({ inputs: [x], dy }) => [multiply(dy, gaussian(x!))],
@@ -40,7 +41,7 @@ export const erfOp = unaryFormula(
 );
 
 /** `1 - erf(x)`, exact where erf is near 1.  @flow math.erfc */
-export const erfc: Unary = (x, { name } = {}) => emit(erfcOp, [x], {}, name);
+export const erfc: Unary = (x, options) => emit(erfcOp, [x], {}, nameOf("erfc", options));
 export const erfcOp = unaryFormula(
   "erfc",
   ({ inputs: [x], dy }) => [negative(multiply(dy, gaussian(x!)))],
@@ -92,7 +93,7 @@ function erfcOfPositive(z: Blob): Blob {
 const bernoulli = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510];
 
 /** `log |Γ(x)|`. (v0.2 let no gradient through; here it is the digamma function.)  @flow math.lgamma */
-export const lgamma: Unary = (x, { name } = {}) => emit(lgammaOp, [x], {}, name);
+export const lgamma: Unary = (x, options) => emit(lgammaOp, [x], {}, nameOf("lgamma", options));
 export const lgammaOp = unaryFormula(
   "lgamma",
   ({ inputs: [x], dy }) => [multiply(dy, digamma(x!))],

@@ -1,8 +1,8 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError } from "../core/errors.js";
 import { broadcastShapes, type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { type Named, normalizeAxis, op } from "./define.js";
+import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireList } from "./define.js";
 
 // --- shape ---------------------------------------------------------------------------------------------------------
 
@@ -15,8 +15,8 @@ import { type Named, normalizeAxis, op } from "./define.js";
  * flow.reshape(x, [3, -1]); // -> [[1, 2], [3, 4], [5, 6]]
  * ```
  */
-export function reshape(x: Blob, shape: Shape, { name }: Named = {}): Blob {
-  return emit(reshapeOp, [x], { shape: resolveShape(x, shape) }, name);
+export function reshape(x: Blob, shape: Shape, options?: Named): Blob {
+  return emit(reshapeOp, [x], { shape: resolveShape(x, shape) }, nameOf("reshape", options));
 }
 export const reshapeOp = op("reshape", {
   infer: ([x], { shape }: { readonly shape: Shape }): BlobType => ({ dtype: x!.dtype, shape }),
@@ -24,6 +24,8 @@ export const reshapeOp = op("reshape", {
 });
 
 function resolveShape(x: Blob, shape: Shape): Shape {
+  requireBlob("reshape", "x", x);
+  requireList("reshape", "shape", shape);
   const text = `reshape: cannot give ${textOf(x)} the shape [${shape.join(",")}]`;
   const unknown = shape.filter((d) => d === -1).length;
   if (unknown > 1) throw new FlowError("E_SHAPE", `${text}: only one dimension may be -1`);
@@ -55,8 +57,10 @@ export interface TransposeOptions extends Named {
  * flow.transpose(x, { perm: [1, 0] }); // -> [[1, 4], [2, 5], [3, 6]]
  * ```
  */
-export function transpose(x: Blob, { perm, name }: TransposeOptions = {}): Blob {
+export function transpose(x: Blob, options: TransposeOptions = {}): Blob {
+  const { perm, name } = checkOptions("transpose", options, ["perm", "name"]);
   if (perm === undefined) throw new FlowError("E_ARGUMENT", "transpose: perm is missing; pass { perm: [1, 0] }");
+  requireList("transpose", "perm", perm);
   return emit(transposeOp, [x], { perm }, name);
 }
 export const transposeOp = op("transpose", {
@@ -83,7 +87,10 @@ const invert = (perm: readonly number[]): number[] => perm.map((_, axis) => perm
  * flow.broadcastTo(x, [2, 2]); // -> [[1, 1], [2, 2]]
  * ```
  */
-export function broadcastTo(x: Blob, shape: Shape, { name }: Named = {}): Blob {
+export function broadcastTo(x: Blob, shape: Shape, options?: Named): Blob {
+  const name = nameOf("broadcastTo", options);
+  requireBlob("broadcastTo", "x", x);
+  requireList("broadcastTo", "shape", shape);
   return sameShape(x.shape, shape) ? x : emit(broadcastToOp, [x], { shape }, name);
 }
 export const broadcastToOp = op("broadcastTo", {
@@ -98,8 +105,8 @@ export const broadcastToOp = op("broadcastTo", {
 });
 
 /** The input under another name.  @flow identity */
-export function identity(x: Blob, { name }: Named = {}): Blob {
-  return emit(identityOp, [x], {}, name);
+export function identity(x: Blob, options?: Named): Blob {
+  return emit(identityOp, [x], {}, nameOf("identity", options));
 }
 export const identityOp = op("identity", { infer: ([x]) => x!, grad: ({ dy }) => [dy] });
 
@@ -121,7 +128,10 @@ export interface SqueezeOptions extends Named {
  * flow.squeeze(x, { axis: [0] }).shape; // -> [2, 1]
  * ```
  */
-export function squeeze(input: Blob, { axis, name }: SqueezeOptions = {}): Blob {
+export function squeeze(input: Blob, options: SqueezeOptions = {}): Blob {
+  const { axis, name } = checkOptions("squeeze", options, ["axis", "name"]);
+  requireBlob("squeeze", "input", input);
+  if (axis !== undefined) requireList("squeeze", "axis", axis);
   const rank = input.shape.length;
   const axes =
     axis?.map((a) => normalizeAxis("squeeze", rank, a)) ?? input.shape.flatMap((d, i) => (d === 1 ? [i] : []));
@@ -142,8 +152,10 @@ export function squeeze(input: Blob, { axis, name }: SqueezeOptions = {}): Blob 
  * ```
  */
 export function expandDims(input: Blob, axis: number, options?: Named): Blob {
+  const last = named("expandDims", options);
+  requireBlob("expandDims", "input", input);
   const at = normalizeAxis("expandDims", input.shape.length + 1, axis);
-  return reshape(input, [...input.shape.slice(0, at), 1, ...input.shape.slice(at)], options);
+  return reshape(input, [...input.shape.slice(0, at), 1, ...input.shape.slice(at)], last);
 }
 
 // --- repetition ----------------------------------------------------------------------------------------------------
@@ -158,9 +170,13 @@ export interface BroadcastLikeOptions extends Named {
  * `x` repeated to the shape of `like`. With `broadcastAxes`, x has the other dimensions of `like`, in order, with or without
  * ones in between. (v0.2 let no gradient through.)  @flow broadcast_like
  */
-export function broadcastLike(x: Blob, like: Blob, { broadcastAxes, name }: BroadcastLikeOptions = {}): Blob {
-  const named = name === undefined ? {} : { name };
-  if (broadcastAxes === undefined) return broadcastTo(x, like.shape, named);
+export function broadcastLike(x: Blob, like: Blob, options: BroadcastLikeOptions = {}): Blob {
+  const { broadcastAxes, name } = checkOptions("broadcastLike", options, ["broadcastAxes", "name"]);
+  requireBlob("broadcastLike", "x", x);
+  requireBlob("broadcastLike", "like", like);
+  const last = name === undefined ? {} : { name };
+  if (broadcastAxes === undefined) return broadcastTo(x, like.shape, last);
+  requireList("broadcastLike", "broadcastAxes", broadcastAxes);
   const axes = broadcastAxes.map((axis) => normalizeAxis("broadcastLike", like.shape.length, axis));
   const kept = like.shape.map((d, i) => (axes.includes(i) ? 1 : d));
   const others = kept.filter((_, i) => !axes.includes(i));
@@ -169,7 +185,7 @@ export function broadcastLike(x: Blob, like: Blob, { broadcastAxes, name }: Broa
       "E_SHAPE",
       `broadcastLike: x is ${textOf(x)}, expected [${others.join(",")}] or [${kept.join(",")}], the shape of ${textOf(like)} without the axes [${axes.join(",")}]`,
     );
-  return broadcastTo(reshape(x, kept), like.shape, named);
+  return broadcastTo(reshape(x, kept), like.shape, last);
 }
 
 /**
@@ -180,7 +196,10 @@ export function broadcastLike(x: Blob, like: Blob, { broadcastAxes, name }: Broa
  * flow.tile(x, [2, 2]); // -> [[1, 2, 1, 2], [1, 2, 1, 2]]
  * ```
  */
-export function tile(x: Blob, reps: readonly number[], { name }: Named = {}): Blob {
+export function tile(x: Blob, reps: readonly number[], options?: Named): Blob {
+  const last = named("tile", options);
+  requireBlob("tile", "x", x);
+  requireList("tile", "reps", reps);
   if (reps.length !== x.shape.length || !reps.every((n) => Number.isInteger(n) && n > 0))
     throw new FlowError(
       "E_ARGUMENT",
@@ -197,6 +216,6 @@ export function tile(x: Blob, reps: readonly number[], { name }: Named = {}): Bl
   return reshape(
     repeated,
     x.shape.map((d, i) => d * reps[i]!),
-    name === undefined ? {} : { name },
+    last,
   );
 }

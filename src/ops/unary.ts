@@ -1,6 +1,16 @@
 import type { Blob } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
-import { decomposable, type GradRule, type None, type Op, op, requireFloat } from "./define.js";
+import {
+  decomposable,
+  type GradRule,
+  type None,
+  named,
+  nameOf,
+  type Op,
+  op,
+  requireBlob,
+  requireFloat,
+} from "./define.js";
 import {
   abs,
   add,
@@ -44,11 +54,11 @@ export function polynomial(x: Blob, [first, ...rest]: readonly number[]): Blob {
 // --- powers and logarithms -----------------------------------------------------------------------------------------
 
 /** `e^x`.  @flow math.exp */
-export const exp: Unary = (x, { name } = {}) => emit(expOp, [x], {}, name);
+export const exp: Unary = (x, options) => emit(expOp, [x], {}, nameOf("exp", options));
 export const expOp = unary("exp", ({ y, dy }) => [multiply(dy, y)]);
 
 /** `e^x - 1`, exact near 0.  @flow math.expm1 */
-export const expm1: Unary = (x, { name } = {}) => emit(expm1Op, [x], {}, name);
+export const expm1: Unary = (x, options) => emit(expm1Op, [x], {}, nameOf("expm1", options));
 export const expm1Op = unaryFormula(
   "expm1",
   ({ y, dy }) => [multiply(dy, add(y, 1))],
@@ -61,7 +71,7 @@ export const expm1Op = unaryFormula(
 );
 
 /** Natural logarithm.  @flow math.log */
-export const log: Unary = (x, { name } = {}) => emit(logOp, [x], {}, name);
+export const log: Unary = (x, options) => emit(logOp, [x], {}, nameOf("log", options));
 export const logOp = unary("log", ({ inputs: [x], dy }) => [divide(dy, x!)]);
 
 /**
@@ -73,7 +83,7 @@ export const logOp = unary("log", ({ inputs: [x], dy }) => [divide(dy, x!)]);
  * flow.math.log1p(x).div(1e-6); // -> [0, 1]
  * ```
  */
-export const log1p: Unary = (x, { name } = {}) => emit(log1pOp, [x], {}, name);
+export const log1p: Unary = (x, options) => emit(log1pOp, [x], {}, nameOf("log1p", options));
 export const log1pOp = unaryFormula(
   "log1p",
   ({ inputs: [x], dy }) => [divide(dy, add(x!, 1))],
@@ -86,14 +96,20 @@ export const log1pOp = unaryFormula(
 );
 
 /** Square root.  @flow math.sqrt */
-export const sqrt: Unary = (x, { name } = {}) => emit(sqrtOp, [x], {}, name);
+export const sqrt: Unary = (x, options) => emit(sqrtOp, [x], {}, nameOf("sqrt", options));
 export const sqrtOp = unary("sqrt", ({ y, dy }) => [divide(multiply(dy, 0.5), y)]);
 
 /** `1 / sqrt(x)`.  @flow math.rsqrt */
-export const rsqrt: Unary = (x, options) => divide(1, sqrt(x), options);
+export const rsqrt: Unary = (x, options) => {
+  requireBlob("rsqrt", "x", x);
+  return divide(1, sqrt(x), named("rsqrt", options));
+};
 
 /** `1 / x`.  @flow math.reciprocal */
-export const reciprocal: Unary = (x, options) => divide(1, x, options);
+export const reciprocal: Unary = (x, options) => {
+  requireBlob("reciprocal", "x", x);
+  return divide(1, x, named("reciprocal", options));
+};
 
 /**
  * `1 / x`, and 0 (with slope 0) where x is 0.
@@ -105,22 +121,23 @@ export const reciprocal: Unary = (x, options) => divide(1, x, options);
  * ```
  */
 export const reciprocalNoNan: Unary = (x, options) => {
+  requireBlob("reciprocalNoNan", "x", x);
   const zero = holds(equalOp, x, 0);
-  return where(zero, 0, divide(1, where(zero, 1, x)), options);
+  return where(zero, 0, divide(1, where(zero, 1, x)), named("reciprocalNoNan", options));
 };
 
 // --- trigonometric -------------------------------------------------------------------------------------------------
 
 /** Sine of radians.  @flow math.sin */
-export const sin: Unary = (x, { name } = {}) => emit(sinOp, [x], {}, name);
+export const sin: Unary = (x, options) => emit(sinOp, [x], {}, nameOf("sin", options));
 export const sinOp = unary("sin", ({ inputs: [x], dy }) => [multiply(dy, cos(x!))]);
 
 /** Cosine of radians.  @flow math.cos */
-export const cos: Unary = (x, { name } = {}) => emit(cosOp, [x], {}, name);
+export const cos: Unary = (x, options) => emit(cosOp, [x], {}, nameOf("cos", options));
 export const cosOp = unary("cos", ({ inputs: [x], dy }) => [negative(multiply(dy, sin(x!)))]);
 
 /** Tangent of radians.  @flow math.tan */
-export const tan: Unary = (x, { name } = {}) => emit(tanOp, [x], {}, name);
+export const tan: Unary = (x, options) => emit(tanOp, [x], {}, nameOf("tan", options));
 export const tanOp = unaryFormula(
   "tan",
   ({ y, dy }) => [multiply(dy, add(square(y), 1))],
@@ -128,7 +145,7 @@ export const tanOp = unaryFormula(
 );
 
 /** Arcsine, radians in [-π/2, π/2].  @flow math.asin */
-export const asin: Unary = (x, { name } = {}) => emit(asinOp, [x], {}, name);
+export const asin: Unary = (x, options) => emit(asinOp, [x], {}, nameOf("asin", options));
 export const asinOp = unaryFormula(
   "asin",
   ({ inputs: [x], dy }) => [divide(dy, halfCircle(x!))],
@@ -136,7 +153,7 @@ export const asinOp = unaryFormula(
 );
 
 /** Arccosine, radians in [0, π].  @flow math.acos */
-export const acos: Unary = (x, { name } = {}) => emit(acosOp, [x], {}, name);
+export const acos: Unary = (x, options) => emit(acosOp, [x], {}, nameOf("acos", options));
 export const acosOp = unaryFormula(
   "acos",
   ({ inputs: [x], dy }) => [negative(divide(dy, halfCircle(x!)))],
@@ -147,7 +164,7 @@ export const acosOp = unaryFormula(
 const halfCircle = (x: Blob): Blob => sqrt(multiply(subtract(1, x), add(x, 1)));
 
 /** Arctangent, radians in [-π/2, π/2].  @flow math.atan */
-export const atan: Unary = (x, { name } = {}) => emit(atanOp, [x], {}, name);
+export const atan: Unary = (x, options) => emit(atanOp, [x], {}, nameOf("atan", options));
 export const atanOp = unaryFormula(
   "atan",
   ({ inputs: [x], dy }) => [divide(dy, add(square(x!), 1))],
@@ -167,7 +184,7 @@ export const atanOp = unaryFormula(
 // --- hyperbolic ----------------------------------------------------------------------------------------------------
 
 /** Hyperbolic sine.  @flow math.sinh */
-export const sinh: Unary = (x, { name } = {}) => emit(sinhOp, [x], {}, name);
+export const sinh: Unary = (x, options) => emit(sinhOp, [x], {}, nameOf("sinh", options));
 export const sinhOp = unaryFormula(
   "sinh",
   ({ inputs: [x], dy }) => [multiply(dy, cosh(x!))],
@@ -179,7 +196,7 @@ export const sinhOp = unaryFormula(
 );
 
 /** Hyperbolic cosine.  @flow math.cosh */
-export const cosh: Unary = (x, { name } = {}) => emit(coshOp, [x], {}, name);
+export const cosh: Unary = (x, options) => emit(coshOp, [x], {}, nameOf("cosh", options));
 export const coshOp = unaryFormula(
   "cosh",
   ({ inputs: [x], dy }) => [multiply(dy, sinh(x!))],
@@ -193,11 +210,11 @@ function halfExp(x: Blob): Blob {
 }
 
 /** Hyperbolic tangent.  @flow math.tanh @flow math.tanh_v2 */
-export const tanh: Unary = (x, { name } = {}) => emit(tanhOp, [x], {}, name);
+export const tanh: Unary = (x, options) => emit(tanhOp, [x], {}, nameOf("tanh", options));
 export const tanhOp = unary("tanh", ({ y, dy }) => [multiply(dy, subtract(1, multiply(y, y)))]);
 
 /** Inverse hyperbolic sine.  @flow math.asinh */
-export const asinh: Unary = (x, { name } = {}) => emit(asinhOp, [x], {}, name);
+export const asinh: Unary = (x, options) => emit(asinhOp, [x], {}, nameOf("asinh", options));
 export const asinhOp = unaryFormula(
   "asinh",
   ({ inputs: [x], dy }) => [divide(dy, sqrt(add(square(x!), 1)))],
@@ -211,7 +228,7 @@ export const asinhOp = unaryFormula(
 );
 
 /** Inverse hyperbolic cosine, of x >= 1.  @flow math.acosh */
-export const acosh: Unary = (x, { name } = {}) => emit(acoshOp, [x], {}, name);
+export const acosh: Unary = (x, options) => emit(acoshOp, [x], {}, nameOf("acosh", options));
 export const acoshOp = unaryFormula(
   "acosh",
   ({ inputs: [x], dy }) => [divide(dy, sqrt(multiply(subtract(x!, 1), add(x!, 1))))],
@@ -224,7 +241,7 @@ export const acoshOp = unaryFormula(
 );
 
 /** Inverse hyperbolic tangent, of x in (-1, 1).  @flow math.atanh */
-export const atanh: Unary = (x, { name } = {}) => emit(atanhOp, [x], {}, name);
+export const atanh: Unary = (x, options) => emit(atanhOp, [x], {}, nameOf("atanh", options));
 export const atanhOp = unaryFormula(
   "atanh",
   ({ inputs: [x], dy }) => [divide(dy, multiply(subtract(1, x!), add(x!, 1)))],
@@ -237,11 +254,11 @@ export const atanhOp = unaryFormula(
 // --- rounding ------------------------------------------------------------------------------------------------------
 
 /** The largest integer not above x; nothing flows back.  @flow math.floor */
-export const floor: Unary = (x, { name } = {}) => emit(floorOp, [x], {}, name);
+export const floor: Unary = (x, options) => emit(floorOp, [x], {}, nameOf("floor", options));
 export const floorOp = unary("floor", "stop");
 
 /** The smallest integer not below x; nothing flows back.  @flow math.ceil */
-export const ceil: Unary = (x, { name } = {}) => emit(ceilOp, [x], {}, name);
+export const ceil: Unary = (x, options) => emit(ceilOp, [x], {}, nameOf("ceil", options));
 export const ceilOp = unary("ceil", "stop");
 
 /**
@@ -253,5 +270,5 @@ export const ceilOp = unary("ceil", "stop");
  * flow.math.round(x); // -> [0, 2, 2]
  * ```
  */
-export const round: Unary = (x, { name } = {}) => emit(roundOp, [x], {}, name);
+export const round: Unary = (x, options) => emit(roundOp, [x], {}, nameOf("round", options));
 export const roundOp = unary("round", "stop");

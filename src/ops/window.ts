@@ -29,7 +29,7 @@ export function windowOutputs(sizes: Shape, { kernel, strides, dilations, pads }
 
 /** A number, or one per spatial axis, as an array. */
 export function perAxis(where: string, what: string, value: number | readonly number[], axes: number): number[] {
-  const list = typeof value === "number" ? [value] : [...value];
+  const list: readonly number[] = typeof value === "number" ? [value] : Array.isArray(value) ? value : [];
   const full = list.length === 1 ? Array<number>(axes).fill(list[0]!) : list;
   if (full.length !== axes || !full.every((v) => Number.isInteger(v) && v > 0)) {
     throw new FlowError(
@@ -37,7 +37,7 @@ export function perAxis(where: string, what: string, value: number | readonly nu
       `${where}: ${what} is ${JSON.stringify(value)}, expected a positive integer or ${axes} of them`,
     );
   }
-  return full;
+  return [...full];
 }
 
 /** True for formats that put channels last; names are compared without case. */
@@ -90,7 +90,7 @@ export function resolvePadding({
   }
   if (!Array.isArray(padding) || padding.length !== n + 2) throw unknownPadding(where, padding, n);
   for (const [axis, entry] of padding.entries()) {
-    const [before, after] = (typeof entry === "number" ? [entry, entry] : entry) as [number, number];
+    const [before, after] = (Array.isArray(entry) ? entry : [entry, entry]) as [number, number];
     const spatial = axis - (last ? 1 : 2);
     if (!(Number.isInteger(before) && Number.isInteger(after) && before >= 0 && after >= 0))
       throw unknownPadding(where, padding, n);

@@ -1,6 +1,6 @@
-import { FlowError } from "../core/errors.js";
-import { Blob } from "../graph/blob.js";
+import type { Blob } from "../graph/blob.js";
 import { currentBuilder, type GraphBuilder } from "../graph/trace.js";
+import { requireBlob } from "../ops/define.js";
 
 const added = new WeakMap<GraphBuilder, Blob[]>();
 
@@ -11,8 +11,7 @@ const added = new WeakMap<GraphBuilder, Blob[]>();
  */
 export function addLoss(loss: Blob): void {
   const builder = currentBuilder("losses.addLoss");
-  if (!(loss instanceof Blob))
-    throw new FlowError("E_ARGUMENT", `losses.addLoss: got ${loss === null ? "null" : typeof loss}, expected a Blob`);
+  requireBlob("losses.addLoss", "loss", loss);
   added.set(builder, [...addedLosses(builder), loss]);
 }
 

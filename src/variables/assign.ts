@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, textOfValue } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import { Blob } from "../graph/blob.js";
 import { currentBuilder, textOf } from "../graph/trace.js";
@@ -22,15 +22,13 @@ import { currentBuilder, textOf } from "../graph/trace.js";
  */
 export function assign(ref: Blob, value: Blob): void {
   const builder = currentBuilder("assign");
-  if (!(ref instanceof Blob) || ref.node.op !== "variable")
+  for (const [name, blob] of Object.entries({ ref, value }))
+    if (!(blob instanceof Blob))
+      throw new FlowError("E_ARGUMENT", `assign: ${name} is ${textOfValue(blob)}, expected a Blob`);
+  if (ref.node.op !== "variable")
     throw new FlowError(
       "E_VARIABLE",
-      `assign: the target is ${ref instanceof Blob ? `the result of ${ref.node.op} '${ref.opName}'` : typeof ref}, expected a variable as getVariable gives it`,
-    );
-  if (!(value instanceof Blob))
-    throw new FlowError(
-      "E_ARGUMENT",
-      `assign: the value is ${value === null ? "null" : typeof value}, expected a Blob`,
+      `assign: ref is the result of ${ref.node.op} '${ref.opName}', expected a variable as getVariable gives it`,
     );
   if (value.dtype !== ref.dtype || !sameShape(value.shape, ref.shape))
     throw new FlowError(

@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, textOfValue } from "../core/errors.js";
 
 // A variable's name becomes a folder on every system that a checkpoint may travel to.
 
@@ -15,6 +15,7 @@ function checkSegment(where: string, segment: string, taken: readonly string[]):
       `${where} '${segment}' ${why}; it becomes part of a path in checkpoints, choose another`,
     );
   };
+  if (typeof segment !== "string") refuse(`is ${textOfValue(segment)}, expected a string`);
   const bad = /[^A-Za-z0-9_.+-]/u.exec(segment)?.[0];
   if (segment === "") refuse("is empty, expected letters, digits and _ . + -");
   if (bad !== undefined) refuse(`has ${JSON.stringify(bad)}, expected only letters, digits and _ . + -`);

@@ -107,7 +107,7 @@ test("tuples of placeholders, and the older placeholder classes", async () => {
     ).message,
   ).toContain("argument 0[1][0]: 1.5");
   expect((await failure(() => flow.globalFunction({ name: "p" }, [3 as never], () => null))).message).toContain(
-    "placeholder 0 of job 'p' is number",
+    "placeholder 0 of job 'p' is the number 3",
   );
 });
 

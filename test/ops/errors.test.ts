@@ -12,7 +12,7 @@ const wrong: readonly (readonly [string, Call, string])[] = [
   ["integers into sin", (_, i) => math.sin(i), "sin: got int32[2], expected a floating dtype; flow.cast it [E_DTYPE]"],
   ["clip without bounds", (a) => math.clip(a), "clipByValue: minValue and maxValue are missing; pass one or both"],
   ["pow of two dtypes", (a, i) => math.pow(a, i), "expected equal dtypes"],
-  ["addN of nothing", () => math.addN([]), "addN: expected a list of at least one Blob"],
+  ["addN of nothing", () => math.addN([]), "addN: inputs is an empty array, expected a list of at least one Blob"],
   [
     "addN of two shapes",
     (a, i) => math.addN([a, flow.cast(i, "float32")]),

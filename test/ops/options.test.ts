@@ -1,0 +1,301 @@
+import * as flow from "onestep";
+import { afterEach, describe, expect, test } from "vitest";
+import { type Parameter, type PublicFunction, publicFunctions } from "./public-api.js";
+
+// What TypeScript tells its users at compile time, everybody is told at run time. Which functions there are, and what
+// options and Blobs they take, is read from the built declaration files: a new function is here without being listed.
+const functions = publicFunctions();
+const isBlobs = ({ kind }: Parameter): boolean => kind === "blob" || kind === "blobs" || kind === "operand";
+const takesOptions = functions.filter(({ parameters }) => parameters.some(({ kind }) => kind === "options"));
+const takesBlobs = functions.filter(({ parameters }) =>
+  parameters.some((p) => isBlobs(p) || p.options.some(({ blob }) => blob)),
+);
+
+type Values = readonly unknown[];
+const like = (shape: readonly number[], dtype: flow.DType = "float32"): flow.Blob => flow.constant(1, { dtype, shape });
+const x = (): flow.Blob => like([3, 3]);
+const vector = (): flow.Blob => like([3]);
+const ids = (): flow.Blob => like([3], "int32");
+const image = (): flow.Blob => like([1, 2, 4, 4]);
+const schedule = (): flow.optimizer.Schedule => new flow.optimizer.PiecewiseConstantScheduler([], [0.1]);
+
+/** Arguments that are right, by path or else by declared name; where there is no entry, a Blob of shape [3, 3] for each Blob. */
+const right: Readonly<Record<string, () => Values>> = {
+  "layers.conv2d": () => [image(), 4, 3],
+  "layers.dense": () => [x(), 4],
+  "nn.batchNormalization": () => [x(), vector(), vector()],
+  "nn.conv2d": () => [image(), like([4, 2, 3, 3]), 1, "SAME"],
+  avgPool2d: () => [image(), 2, 2, "VALID"],
+  biasAdd: () => [x(), vector()],
+  broadcastTo: () => [x(), [2, 3, 3]],
+  cast: () => [x(), "float64"],
+  constant: () => [1],
+  constantLike: () => [x(), 1],
+  constantScalar: () => [1],
+  conv2dTranspose: () => [image(), like([2, 3, 3, 3]), [1, 3, 6, 6]],
+  dropout: () => [x(), 0.5],
+  expandDims: () => [x(), 0],
+  gather: () => [x(), ids()],
+  getVariable: () => ["v"],
+  kaimingInitializer: () => [[3, 3]],
+  maskedFill: () => [x(), x(), 1],
+  maxPool2d: () => [image(), 2, 2, "VALID"],
+  moments: () => [x(), [0]],
+  oneHot: () => [ids(), 3],
+  pad: () => [like([3]), [[1, 1]]],
+  Placeholder: () => [[2]],
+  reshape: () => [x(), [9]],
+  reverse: () => [x(), 0],
+  slice: () => [x(), [0, 0], [1, 1]],
+  sliceV2: () => [x(), [[0, 1, 1]]],
+  sparseCrossEntropy: () => [ids(), x()],
+  sparseSoftmaxCrossEntropyWithLogits: () => [ids(), x()],
+  tile: () => [x(), [1, 2]],
+  unsortedBatchSegmentSum: () => [x(), like([3, 3], "int32"), 2],
+  unsortedSegmentSum: () => [x(), ids(), 2],
+  unsortedSegmentSumLike: () => [x(), ids(), x()],
+  assign: () => [flow.getVariable("v", { shape: [2], initializer: flow.zerosInitializer() }), like([2])],
+  findOrCreateModule: () => ["module", () => 1],
+  gradients: () => {
+    const blob = x();
+    return [flow.math.square(blob), blob];
+  },
+  SGD: () => [schedule()],
+  Adam: () => [schedule()],
+};
+
+/** Options without which a call is an error. */
+const needed: Readonly<Record<string, object>> = {
+  clipByValue: { minValue: 0 },
+  constant: { dtype: "float32" },
+  constantScalar: { dtype: "float32" },
+  getVariable: { shape: [2], initializer: flow.zerosInitializer() },
+  l2Normalize: { axis: 0 },
+  transpose: { perm: [1, 0] },
+};
+
+/** What methods are called on. */
+const receivers: Readonly<Record<string, () => object>> = {
+  Blob: x,
+  "optimizer.Adam": () => new flow.optimizer.Adam(schedule()),
+  "optimizer.Optimizer": () => new flow.optimizer.SGD(schedule()),
+  "optimizer.SGD": () => new flow.optimizer.SGD(schedule()),
+  "train.CheckPoint": () => new flow.train.CheckPoint(),
+};
+
+/** Called outside jobs; that right calls work is shown elsewhere. */
+const outside: Readonly<Record<string, () => Values>> = {
+  globalFunction: () => [{}, () => null],
+  "data.loadMnist": () => [],
+  "train.CheckPoint.init": () => [],
+};
+
+/** Not for users to call: the error class, which takes the options of Error, and what optimizers ask of a schedule. */
+const exempt = ["FlowError", "optimizer.PiecewiseConstantScheduler.learningRate"];
+
+/** Right arguments, one for each parameter. */
+function argumentsOf({ path, declared, parameters }: PublicFunction): unknown[] {
+  const given = (outside[path] ?? right[path] ?? right[declared])?.() ?? [];
+  return parameters.map(({ kind, name, optional }, i) => {
+    if (kind === "options") return needed[declared] ?? given[i] ?? {};
+    if (i < given.length) return given[i];
+    if (kind === "blob" || kind === "operand") return x();
+    if (kind === "blobs") return [x(), x()];
+    if (optional) return undefined;
+    throw new Error(`${path}: no right value for '${name}'; add a row to this test`);
+  });
+}
+
+const at = (path: string): unknown =>
+  path.split(".").reduce<unknown>((owner, name) => (owner as Record<string, unknown>)[name], flow);
+
+/** Calls a function with these arguments, each time in a namespace of its own. */
+let calls = 0;
+function call({ path, kind }: PublicFunction, args: readonly unknown[]): unknown {
+  const owner = path.split(".").slice(0, -1).join(".");
+  const run = (): unknown => {
+    if (kind === "constructor") return Reflect.construct(at(path) as new () => object, [...args]);
+    if (kind === "function") return Reflect.apply(at(path) as () => unknown, undefined, [...args]);
+    const receiver = receivers[owner]!();
+    return Reflect.apply(Reflect.get(receiver, path.split(".").at(-1)!) as () => unknown, receiver, [...args]);
+  };
+  return path in outside ? run() : flow.scope.namespace(`call${calls++}`, run);
+}
+
+/** What a call throws, or rejects with; undefined where it passes. */
+function failure(target: PublicFunction, args: readonly unknown[]): unknown {
+  try {
+    const result = call(target, args);
+    const caught = (error: unknown): unknown => error;
+    return result instanceof Promise ? result.then(() => undefined, caught) : undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** The failures of calls that differ from a right one as `variants` says, made where the function may be called. */
+async function failures(
+  target: PublicFunction,
+  variants: (args: readonly unknown[]) => readonly (readonly unknown[])[],
+): Promise<unknown[]> {
+  let errors: unknown[] | undefined;
+  const run = (): void => {
+    errors = variants(argumentsOf(target)).map((args) => failure(target, args));
+  };
+  if (target.path in outside) run();
+  else {
+    // Most functions are for jobs; the error ends the trace, so that nothing is compiled.
+    const traced = new Error("traced");
+    flow.config.engine("reference");
+    const job = flow.globalFunction({ type: "train", name: "walk" }, () => {
+      run();
+      throw traced;
+    });
+    const ended: unknown = await job().catch((error: unknown) => error);
+    if (ended !== traced) throw ended;
+  }
+  return await Promise.all(errors!);
+}
+afterEach(() => flow.clearDefaultSession());
+
+/** A FlowError of this code whose message begins with the function's name. */
+function messageOf(error: unknown, code: flow.ErrorCode, { declared, kind }: PublicFunction, what: string): string {
+  expect(error, what).toBeInstanceOf(flow.FlowError);
+  const { message, code: found } = error as flow.FlowError;
+  expect(found, `${what}: ${message}`).toBe(code);
+  // Methods of Blob stand for functions with longer names: sub for subtract.
+  expect(message, what).toMatch(new RegExp(`^([\\w]+\\.)*${declared}${kind === "method" ? "" : "\\b"}`));
+  return message;
+}
+
+const tested = (list: readonly PublicFunction[]): PublicFunction[] => list.filter(({ path }) => !exempt.includes(path));
+
+// A row that is missing or wrong fails here: without right arguments the tests below could pass for another reason.
+test.each(
+  tested(functions.filter((f) => takesOptions.includes(f) || takesBlobs.includes(f))).filter(
+    (f) => !(f.path in outside),
+  ),
+)("a right call of $path passes", async (target) => {
+  expect(await failures(target, (args) => [args])).toEqual([undefined]);
+});
+
+describe.each(tested(takesOptions))("options of $path", (target) => {
+  const position = target.parameters.findIndex(({ kind }) => kind === "options");
+  const names = target.parameters[position]!.options.map(({ name }) => name);
+
+  test("a mistyped name is answered with the nearest right one", async () => {
+    expect(names).not.toEqual([]);
+    const wrong = names.map((name) => `${name}x`);
+    const errors = await failures(target, (args) => wrong.map((key) => args.with(position, { [key]: 1 })));
+    for (const [i, name] of names.entries())
+      expect(messageOf(errors[i], "E_OPTION", target, name)).toContain(
+        `: unknown option '${name}x'; did you mean '${name}'? [E_OPTION]`,
+      );
+  });
+
+  test("what is no object is answered with one", async () => {
+    const values = [null, 1, true, "name", [0, 1], () => 1];
+    const errors = await failures(target, (args) => values.map((value) => args.with(position, value)));
+    for (const [i, error] of errors.entries()) {
+      const message = messageOf(error, "E_OPTION", target, String(values[i]));
+      const [, first] = /: options are .+, expected an object such as \{ (\w+): .+ \} \[/.exec(message) ?? [];
+      expect(names, message).toContain(first);
+    }
+  });
+});
+
+describe.each(tested(takesBlobs))("Blobs of $path", (target) => {
+  const { parameters, kind } = target;
+
+  test("anything else is an error that names function and argument", async () => {
+    const values = [undefined, null, 1, "x", [1, 2], {}, [undefined]];
+    const wrong: { readonly what: string; readonly change: (args: readonly unknown[]) => unknown[] }[] = [];
+    for (const [i, parameter] of parameters.entries()) {
+      const suits = values.filter((value) => !(parameter.kind === "operand" && value === 1));
+      if (isBlobs(parameter))
+        for (const value of suits) wrong.push({ what: parameter.name, change: (args) => args.with(i, value) });
+      for (const option of parameter.options.filter(({ blob }) => blob))
+        for (const value of values.slice(1))
+          wrong.push({
+            what: option.name,
+            change: (args) => args.with(i, { ...(args[i] as object), [option.name]: value }),
+          });
+    }
+    const errors = await failures(target, (args) => wrong.map(({ change }) => change(args)));
+    for (const [i, { what }] of wrong.entries()) {
+      const message = messageOf(errors[i], "E_ARGUMENT", target, `${what} #${i}`);
+      const index = parameters.findIndex(({ name }) => name === what);
+      if (kind !== "method") expect(message).toMatch(new RegExp(`: (${what}(\\[0\\])?|input ${index}) is `));
+    }
+  });
+});
+
+// Some wrong values mean something or are taken as they are; what must not happen is an error of JavaScript's own.
+describe.each(tested([...takesOptions, ...takesBlobs.filter((f) => !takesOptions.includes(f))]))(
+  "values of another kind into $path",
+  (target) => {
+    const values = [undefined, null, 1.5, -1, "x", true, {}, [], [1.5, "a"], [[1]], [null], () => 1];
+
+    test("give FlowErrors only", async () => {
+      const calls: { readonly what: string; readonly change: (args: readonly unknown[]) => unknown[] }[] = [];
+      for (const [i, { name, kind, options }] of target.parameters.entries()) {
+        // A job function may do anything, also fail.
+        if (target.path in outside && kind !== "options") continue;
+        for (const value of values) {
+          if (kind === "other") calls.push({ what: name, change: (args) => args.with(i, value) });
+          for (const option of options) {
+            // A folder that is a name is looked for, and MNIST downloaded to it.
+            if (target.path === "data.loadMnist" && (option.name !== "outDir" || value === undefined || value === "x"))
+              continue;
+            calls.push({
+              what: option.name,
+              change: (args) => args.with(i, { ...(args[i] as object), [option.name]: value }),
+            });
+          }
+        }
+      }
+      const errors = await failures(target, (args) => calls.map(({ change }) => change(args)));
+      for (const [i, error] of errors.entries())
+        if (error !== undefined) expect(error, `${calls[i]!.what}: ${String(error)}`).toBeInstanceOf(flow.FlowError);
+    });
+  },
+);
+
+test.each([
+  [
+    "reduceSum",
+    (blob: flow.Blob) => flow.math.reduceSum(blob, 1 as never),
+    "reduceSum: options are the number 1, expected an object such as { axis: 1 } [E_OPTION]",
+  ],
+  [
+    "reduceMean",
+    (blob: flow.Blob) => flow.math.reduceMean(blob, [0, 1] as never),
+    "reduceMean: options are an array, expected an object such as { axis: [0,1] } [E_OPTION]",
+  ],
+  [
+    "maxPool2d",
+    () => flow.nn.maxPool2d(image(), 2, 2, "SAME", "NHWC" as never),
+    "nn.maxPool2d: options are the string 'NHWC', expected an object such as { dataFormat: \"NHWC\" } [E_OPTION]",
+  ],
+  [
+    "layerNorm",
+    (blob: flow.Blob) => flow.nn.layerNorm(blob, blob as never),
+    "layerNorm: options are a Blob, expected an object such as { gamma: ... } [E_OPTION]",
+  ],
+  [
+    "relu",
+    (blob: flow.Blob) => flow.nn.relu(blob, { nmae: "x" } as never),
+    "relu: unknown option 'nmae'; did you mean 'name'? [E_OPTION]",
+  ],
+  ["dense", () => flow.layers.dense(null as never, 5), "layers.dense: inputs is null, expected a Blob [E_ARGUMENT]"],
+  ["softmax", () => flow.nn.softmax([1, 2] as never), "softmax: logits is an array, expected a Blob [E_ARGUMENT]"],
+  [
+    "add",
+    (blob: flow.Blob) => flow.math.add(blob, "1" as never),
+    "add: y is the string '1', expected a Blob or a number [E_ARGUMENT]",
+  ],
+])("what %s says", async (_, wrong, message) => {
+  flow.config.engine("reference");
+  const job = flow.globalFunction({ name: "wrong" }, () => wrong(x()));
+  await expect(job()).rejects.toThrow(message);
+});
