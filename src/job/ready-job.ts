@@ -28,6 +28,8 @@ export interface CallOutcome {
 
 /** A job compiled for the shapes of some calls. */
 interface Variant {
+  /** The shapes. */
+  readonly key: string;
   readonly traced: TracedJob;
   readonly compiled: CompiledJob;
   readonly host: HostRunner;
@@ -40,6 +42,7 @@ const keptVariants = 8;
 /** A job whose function has been traced: native graphs for the shapes it has met. */
 export class ReadyJob {
   readonly #variants = new Map<string, Variant>();
+  #latest: Variant | undefined;
   readonly #dynamic: boolean;
 
   private constructor(
@@ -70,8 +73,8 @@ export class ReadyJob {
   }
 
   /** The job as it was traced and compiled last. */
-  get latest(): { readonly traced: TracedJob; readonly compiled: CompiledJob } {
-    return [...this.#variants.values()].at(-1)!;
+  get latest(): Variant {
+    return this.#latest!;
   }
 
   /** Whether `other` computes the same from the same, so that its native graphs can stay. */
@@ -84,18 +87,22 @@ export class ReadyJob {
     return text(this) === text(other);
   }
 
-  /** Takes over the native graphs of a job that computes the same, with this one's function results and watchers. */
+  /** Takes over the native graph of a job that computes the same, with this one's function results and watchers. */
   adopt(other: ReadyJob): void {
-    for (const [key, { traced, compiled }] of this.#variants) {
-      const old = other.#variants.get(key);
-      if (old !== undefined)
-        this.#variants.set(key, { ...old, traced, compiled: { ...old.compiled, watches: compiled.watches } });
-    }
+    const { key, traced, compiled } = this.latest;
+    const old = other.#variants.get(key);
+    if (old !== undefined) this.#keep({ ...old, traced, compiled: { ...old.compiled, watches: compiled.watches } });
+  }
+
+  /** Names of the native graphs in the engine. */
+  get natives(): readonly string[] {
+    const loaded = [...this.#variants.values()].filter((variant) => variant.loaded);
+    return loaded.flatMap(({ compiled }) => phasesOf(compiled).map(({ native }) => native.name));
   }
 
   async run(feeds: readonly Tensor[], call: number): Promise<CallOutcome> {
     const { name } = this.declaration;
-    const variant = await this.#variant(feeds);
+    const variant = this.#dynamic ? await this.#variant(feeds) : this.latest;
     const { traced, compiled, host } = variant;
     const engine = await this.host.open();
     const phase = await this.#phase(compiled, engine);
@@ -136,6 +143,7 @@ export class ReadyJob {
     return Number(data[0]) >= gather.calls - 1 ? whole : gather.phase;
   }
 
+  /** The variant for what a call feeds, made and loaded where it is new. */
   async #variant(feeds: readonly Tensor[]): Promise<Variant> {
     const key = shapeKey(feeds.map(({ shape }) => shape));
     let variant = this.#variants.get(key);
@@ -149,10 +157,8 @@ export class ReadyJob {
       await this.#load(variant, registry.all());
       this.host.registry.commit(registry.all());
     } else if (!variant.loaded) await this.#load(variant);
-    // The order of a Map is that of insertion: the last is the one used last.
-    this.#variants.delete(key);
-    this.#variants.set(key, variant);
-    if (this.#dynamic) await this.#forgetOldest();
+    this.#keep(variant);
+    await this.#forgetOldest();
     return variant;
   }
 
@@ -162,9 +168,16 @@ export class ReadyJob {
     const compiled = compile(traced, engine, { checkNumerics, variant: this.#dynamic ? ` ${key}` : "" });
     registry.commit(compiled.variables);
     const host = new HostRunner(this.declaration.name, compiled.hostNodes);
-    const variant = { traced, compiled, host, loaded: false };
-    this.#variants.set(key, variant);
+    const variant = { key, traced, compiled, host, loaded: false };
+    this.#keep(variant);
     return variant;
+  }
+
+  /** Puts a variant last, as the one used last: the order of a Map is that of insertion. */
+  #keep(variant: Variant): void {
+    this.#variants.delete(variant.key);
+    this.#variants.set(variant.key, variant);
+    this.#latest = variant;
   }
 
   async #load(variant: Variant, variables: readonly VariableSpec[] = this.host.registry.all()): Promise<void> {

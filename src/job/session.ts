@@ -183,10 +183,12 @@ export class Session {
     const host = await this.#host();
     const registry = this.registry.copy();
     const ready = new Map<string, ReadyJob>();
+    const replaced: string[] = [];
     for (const declaration of fresh) {
       const job = ReadyJob.prepare(declaration, host, registry);
       const earlier = this.#ready.get(declaration.name);
       if (earlier?.computesAs(job)) job.adopt(earlier);
+      if (earlier !== undefined) replaced.push(...earlier.natives);
       ready.set(declaration.name, job);
     }
     const opened = await host.open();
@@ -195,6 +197,8 @@ export class Session {
       variables: new Map(registry.all().map((spec) => [spec.name, spec])),
     });
     for (const job of ready.values()) job.loaded();
+    const inUse = new Set([...ready.values()].flatMap((job) => job.natives));
+    for (const name of replaced) if (!inUse.has(name)) await opened.drop(name);
     this.registry.commit(registry.all());
     for (const [name, job] of ready) this.#ready.set(name, job);
   }
