@@ -49,6 +49,14 @@ export function rootsOf(graph: Graph): readonly Blob[] {
   return [...graph.outputs, ...graph.updates.values(), ...graph.checks.map((check) => check.blob)];
 }
 
+/** How often each blob is used by nodes and roots; what only looks on (`observe`) does not count. */
+export function usesOf(graph: Graph): ReadonlyMap<Blob, number> {
+  const counts = new Map<Blob, number>();
+  const used = graph.nodes.flatMap((node) => (node.op === "observe" ? [] : node.inputs));
+  for (const blob of [...used, ...rootsOf(graph)]) counts.set(blob, (counts.get(blob) ?? 0) + 1);
+  return counts;
+}
+
 /** The same roots under a mapping of blobs. */
 export function mapRoots(graph: Graph, nodes: readonly Node[], map: (blob: Blob) => Blob): Graph {
   return {

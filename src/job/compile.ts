@@ -1,11 +1,11 @@
 import { FlowError } from "../core/errors.js";
 import type { Engine, NativeJob } from "../engines/engine.js";
-import type { Blob } from "../graph/blob.js";
 import type { Graph, Node } from "../graph/graph.js";
 import { inputsOf } from "../graph/graph.js";
 import { rewrite } from "../graph/rewrite.js";
 import { building, currentBuilder, type TraceContext } from "../graph/trace.js";
 import { findOp } from "../ops/index.js";
+import { observe } from "../ops/structure.js";
 import { applyOptimizer, type TrainPhase } from "../optim/apply.js";
 import { trainingValuesOf } from "../optim/training-values.js";
 import { dce } from "../passes/dce.js";
@@ -74,7 +74,8 @@ export function compile(
         ),
       );
       const found = differences.filter((_, i) => gradients[i] !== null);
-      fork.outputs.push(...gradients.filter((gradient): gradient is Blob => gradient !== null));
+      const known = gradients.filter((gradient) => gradient !== null);
+      fork.outputs.push(...building(fork, () => known.map(observe)));
       if (train !== "gather") received.push(...found);
       inspect(fork.finish(), builder.job, "gradients and optimizer");
     }

@@ -3,6 +3,7 @@ import type { Shape } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { building, GraphBuilder, synchronous } from "../graph/trace.js";
 import { operators } from "../ops/operators.js";
+import { observe } from "../ops/structure.js";
 import { addedLosses } from "../optim/losses.js";
 import { type Objective, objectiveOf } from "../optim/optimizer.js";
 import { JobVariables, type VariableRegistry, withVariables } from "../variables/registry.js";
@@ -57,7 +58,11 @@ export function traceJob(declaration: Declaration, shapes: readonly Shape[], reg
   );
   builder.naming = false;
   const watches = watchesOf(builder);
-  builder.outputs.push(...outputs, ...watches.flatMap(({ of, blob }) => (of === "value" ? [blob] : [])));
+  const values = watches.flatMap(({ of, blob }) => (of === "value" ? [blob] : []));
+  builder.outputs.push(
+    ...outputs,
+    ...building(builder, () => values.map((v) => (v.node.op === "placeholder" ? v : observe(v)))),
+  );
   const objective = objectiveOf(builder);
   if (type === "train" && objective === undefined) {
     throw new FlowError(

@@ -74,6 +74,7 @@ export const ops = {
   multiply: elementwise.multiplyOp,
   negative: elementwise.negativeOp,
   notEqual: elementwise.notEqualOp,
+  observe: structure.observeOp,
   pad: parts.padOp,
   pow: binary.powOp,
   reduceLogsumexp: reduce.reduceLogsumexpOp,

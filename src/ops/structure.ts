@@ -110,6 +110,12 @@ export function identity(x: Blob, options?: Named): Blob {
 }
 export const identityOp = op("identity", { infer: ([x]) => x!, grad: ({ dy }) => [dy] });
 
+/** The input for somebody who looks on: rewrites take it for no use, so that looking changes no result, to the bit. */
+export function observe(x: Blob): Blob {
+  return emit(observeOp, [x], {});
+}
+export const observeOp = op("observe", { infer: ([x]) => x!, grad: ({ dy }) => [dy] });
+
 // --- unit dimensions -----------------------------------------------------------------------------------------------
 
 /** Options of `squeeze`. */

@@ -1,6 +1,6 @@
 import { sameShape, sizeOf } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
-import { type Graph, type Node, rootsOf } from "../graph/graph.js";
+import { type Graph, type Node, usesOf } from "../graph/graph.js";
 import { rewrite } from "../graph/rewrite.js";
 import { emit, type TraceContext } from "../graph/trace.js";
 import { cast, greaterOp, holds, multiply, subtract, where } from "../ops/elementwise.js";
@@ -177,9 +177,7 @@ function swapsLast({ node }: Blob): boolean {
 /** Applies the algebra above, with cse and dce, until nothing changes. */
 export function simplify(graph: Graph, context: TraceContext): Graph {
   for (let round = 0; round < 20; round++) {
-    const counts = new Map<Blob, number>();
-    for (const blob of [...graph.nodes.flatMap((node) => node.inputs), ...rootsOf(graph)])
-      counts.set(blob, (counts.get(blob) ?? 0) + 1);
+    const counts = usesOf(graph);
     const uses = (blob: Blob): number => counts.get(blob) ?? Infinity; // made in this round: known in the next
     let changed = false;
     const next = rewrite(graph, context, (node, inputs) => {

@@ -1,5 +1,6 @@
 import * as flow from "onestep";
 import { iota } from "#src/ops/sources.js";
+import { observe } from "#src/ops/structure.js";
 import type { Row } from "./rows.js";
 
 const x = { shape: [2, 3, 2] };
@@ -37,6 +38,12 @@ export const rows: readonly Row[] = [
         gradients: [[4, 4, 4]],
       },
     ],
+  },
+  {
+    op: "observe",
+    inputs: [{ shape: [2, 3] }],
+    call: (a) => observe(a),
+    print: "%1:float[2,3] = observe %0",
   },
   {
     op: "identity",

@@ -1,6 +1,6 @@
 import { sameShape } from "../../core/shape.js";
 import type { Blob, BlobType } from "../../graph/blob.js";
-import { type Graph, type Node, rootsOf } from "../../graph/graph.js";
+import { type Graph, type Node, usesOf } from "../../graph/graph.js";
 import { rewrite } from "../../graph/rewrite.js";
 import { emit, type TraceContext } from "../../graph/trace.js";
 import type { ConvAttrs } from "../../ops/conv.js";
@@ -35,9 +35,7 @@ export const convBias: Emitter<ConvBiasAttrs> = (to, inputs, attrs, [type], node
  * weights once instead of four times (MLP 784-512-10: the update's multiply and subtract vanish).
  */
 export function fuse(graph: Graph, context: TraceContext): Graph {
-  const counts = new Map<Blob, number>();
-  for (const blob of [...graph.nodes.flatMap((node) => node.inputs), ...rootsOf(graph)])
-    counts.set(blob, (counts.get(blob) ?? 0) + 1);
+  const counts = usesOf(graph);
   // Counted on the graph before: nodes are visited by their old inputs, replaced by the new ones.
   const single = (blob: Blob): boolean => counts.get(blob) === 1;
   const fused = rewrite(graph, context, (node, inputs) => {
