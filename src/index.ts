@@ -3,6 +3,7 @@
  * @module
  * @document ../docs/from-tfjs.md
  * @document ../docs/from-pytorch.md
+ * @document ../docs/jobs.md
  * @document ../docs/errors.md
  * @document ../docs/checkpoint-format.md
  * @document ../docs/debugging.md
