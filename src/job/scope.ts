@@ -1,9 +1,12 @@
 import { FlowError } from "../core/errors.js";
 import { activeBuilder, currentBuilder, type GraphBuilder, scoped } from "../graph/trace.js";
 
+/** The kind of a device. */
+export type DeviceTag = "cpu" | "gpu";
+
 /** Where ops of a scope run: a device tag and ids such as `0:0` or `0:0-3`. */
 export interface Placement {
-  readonly deviceTag: "cpu" | "gpu";
+  readonly deviceTag: DeviceTag;
   readonly machineDeviceIds: readonly string[];
 }
 
@@ -47,8 +50,8 @@ let warned = false;
  * `using _ = flow.scope.placement("cpu", "0:0")`; outside one the result only names the placement, for a function config.
  * @flow scope.placement @flow fixed_placement
  */
-export function placement(deviceTag: string, machineDeviceIds: string | readonly string[]): ScopeValue;
-export function placement<T>(deviceTag: string, machineDeviceIds: string | readonly string[], fn: () => T): T;
+export function placement(deviceTag: DeviceTag, machineDeviceIds: string | readonly string[]): ScopeValue;
+export function placement<T>(deviceTag: DeviceTag, machineDeviceIds: string | readonly string[], fn: () => T): T;
 export function placement<T>(
   deviceTag: string,
   machineDeviceIds: string | readonly string[],
@@ -126,7 +129,7 @@ export interface CurrentScope {
   /** `tower-branch-`, or empty. */
   readonly namePrefix: string;
   /** What the original's layers ask for the device. */
-  readonly deviceParallelDescSymbol: { readonly deviceTag: "cpu" | "gpu" };
+  readonly deviceParallelDescSymbol: { readonly deviceTag: DeviceTag };
 }
 
 /** The scope in force, inside a job or outside.  @flow current_scope @flow scope.current_scope @flow placement.current_scope */
