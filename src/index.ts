@@ -60,7 +60,7 @@ export { currentMachineId, currentResource } from "./job/env.js";
 export { FunctionConfig, functionConfig } from "./job/function-config.js";
 export { type CallOptions, globalFunction, type Job, type JobOptions } from "./job/global-function.js";
 export { findOrCreateModule } from "./job/module.js";
-export type { Argument, Placeholder, PlaceholderOptions } from "./job/placeholder.js";
+export type { Argument, OpenShape, Placeholder, PlaceholderOptions } from "./job/placeholder.js";
 export type { JobResult } from "./job/result.js";
 export {
   currentGlobalFunctionDesc,

@@ -11,8 +11,10 @@ export type { DescribedVariable } from "../job/describe.js";
 export type { TrainConfig } from "../job/function-config.js";
 export type { BlobArguments, Feeds } from "../job/global-function.js";
 export type { BlobsIn, Feed, FeedOf, Form } from "../job/placeholder.js";
-export type { CurrentScope, FunctionDescription, View } from "../job/scope.js";
+export type { CurrentScope, DeviceTag, FunctionDescription, View } from "../job/scope.js";
 export type {
+  AllowedResult,
+  AllowedReturns,
   BlobsOf,
   BlobTree,
   BundleType,
@@ -36,6 +38,6 @@ export type { PoolOptions } from "../ops/pool.js";
 export type { UserOpCall } from "../ops/register.js";
 export type { ConstantOptions, LikeOptions } from "../ops/sources.js";
 export type { BroadcastLikeOptions, SqueezeOptions, TransposeOptions } from "../ops/structure.js";
-export type { Padding } from "../ops/window.js";
+export type { Padding, PaddingName } from "../ops/window.js";
 export type { MinimizeOptions, Slot, UpdateContext } from "../optim/optimizer.js";
 export type { Minimization } from "../optim/training-values.js";

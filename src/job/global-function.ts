@@ -9,7 +9,7 @@ import { JobResult } from "./result.js";
 import { checkReturns, isCallback } from "./returns.js";
 import { defaultSession, type Session } from "./session.js";
 import type { Declaration } from "./trace-job.js";
-import type { BlobsOf, CallOf, Returns, ValueOf } from "./typing.js";
+import type { AllowedResult, AllowedReturns, CallOf, Returns } from "./typing.js";
 
 /** Options of `globalFunction`. */
 export interface JobOptions {
@@ -62,21 +62,15 @@ export type Feeds<A extends readonly Argument[]> = { [K in keyof A]: FeedOf<A[K]
  * y.mean(); // -> 3
  * ```
  */
-export function globalFunction<const A extends readonly Argument[], const R, const T extends BlobsOf<R>>(
-  options: JobOptions & { readonly returns: R },
+export function globalFunction<const A extends readonly Argument[], const T, const R = undefined>(
+  options: JobOptions & { readonly returns?: R & AllowedReturns<R> },
   placeholders: A,
-  fn: (...blobs: BlobArguments<A>) => T,
+  fn: (...blobs: BlobArguments<A>) => AllowedResult<R, T>,
 ): Job<Feeds<A>, CallOf<R, T>>;
-export function globalFunction<const R, const T extends BlobsOf<R>>(
-  options: JobOptions & { readonly returns: R },
-  fn: () => T,
+export function globalFunction<const T, const R = undefined>(
+  options: JobOptions & { readonly returns?: R & AllowedReturns<R> },
+  fn: () => AllowedResult<R, T>,
 ): Job<[], CallOf<R, T>>;
-export function globalFunction<const A extends readonly Argument[], const T>(
-  options: JobOptions,
-  placeholders: A,
-  fn: (...blobs: BlobArguments<A>) => T,
-): Job<Feeds<A>, JobResult<ValueOf<T>>>;
-export function globalFunction<const T>(options: JobOptions, fn: () => T): Job<[], JobResult<ValueOf<T>>>;
 export function globalFunction(
   options: JobOptions & { readonly returns?: Returns },
   second: readonly Argument[] | (() => unknown),

@@ -17,6 +17,9 @@ export interface Placeholder<D extends DType = DType, F extends Form = Form> {
   readonly form: F;
 }
 
+/** The shape of a placeholder: a first dimension of null may differ from call to call. */
+export type OpenShape = readonly number[] | readonly [first: number | null, ...rest: number[]];
+
 /** Options of placeholders. */
 export interface PlaceholderOptions<D extends DType | undefined = DType | undefined> {
   /** Default float32. */

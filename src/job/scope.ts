@@ -1,10 +1,13 @@
 import { FlowError } from "../core/errors.js";
 import { activeBuilder, currentBuilder, type GraphBuilder, scoped } from "../graph/trace.js";
 
+/** The kind of a device. */
+export type DeviceTag = "cpu" | "gpu";
+
 /** Where ops of a scope run: a device tag and ids such as `0:0` or `0:0-3`. */
 export interface Placement {
   /** The kind of device. */
-  readonly deviceTag: "cpu" | "gpu";
+  readonly deviceTag: DeviceTag;
   /** `machine:device` or `machine:first-last`, one or several. */
   readonly machineDeviceIds: readonly string[];
 }
@@ -56,8 +59,8 @@ let warned = false;
  * flow.scope.placement("cpu", "0:0", () => x.add(1)); // -> [2, 3]
  * ```
  */
-export function placement(deviceTag: string, machineDeviceIds: string | readonly string[]): ScopeValue;
-export function placement<T>(deviceTag: string, machineDeviceIds: string | readonly string[], fn: () => T): T;
+export function placement(deviceTag: DeviceTag, machineDeviceIds: string | readonly string[]): ScopeValue;
+export function placement<T>(deviceTag: DeviceTag, machineDeviceIds: string | readonly string[], fn: () => T): T;
 export function placement<T>(
   deviceTag: string,
   machineDeviceIds: string | readonly string[],
@@ -142,7 +145,7 @@ export interface CurrentScope {
   /** `tower-branch-`, or empty. */
   readonly namePrefix: string;
   /** What the original's layers ask for the device. */
-  readonly deviceParallelDescSymbol: { readonly deviceTag: "cpu" | "gpu" };
+  readonly deviceParallelDescSymbol: { readonly deviceTag: DeviceTag };
 }
 
 /** The scope in force, inside a job or outside.  @flow current_scope @flow scope.current_scope @flow placement.current_scope */

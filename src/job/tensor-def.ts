@@ -1,11 +1,14 @@
 import type { DType } from "../core/dtype.js";
-import { type Form, makePlaceholder, type Placeholder, type PlaceholderOptions } from "./placeholder.js";
+import {
+  type Form,
+  makePlaceholder,
+  type OpenShape,
+  type Placeholder,
+  type PlaceholderOptions,
+} from "./placeholder.js";
 
 interface Def<F extends Form> {
-  new <const D extends DType = "float32">(
-    shape: readonly (number | null)[],
-    options?: PlaceholderOptions<D>,
-  ): Placeholder<D, F>;
+  new <const D extends DType = "float32">(shape: OpenShape, options?: PlaceholderOptions<D>): Placeholder<D, F>;
 }
 
 /** A class whose objects are placeholders. */

@@ -2,12 +2,19 @@ import type { DType } from "../core/dtype.js";
 import { FlowError } from "../core/errors.js";
 import type { NdArray } from "../core/tensor.js";
 import type { Blob } from "../graph/blob.js";
-import { type Form, makePlaceholder, type Placeholder, type PlaceholderOptions } from "./placeholder.js";
+import {
+  type Form,
+  makePlaceholder,
+  type OpenShape,
+  type Placeholder,
+  type PlaceholderOptions,
+} from "./placeholder.js";
+import type { JobResult } from "./result.js";
 
 /** Makes placeholders of one form. */
 export interface PlaceholderMaker<F extends Form> {
-  (shape: readonly (number | null)[], options?: PlaceholderOptions<undefined>): Placeholder<"float32", F>;
-  <const D extends DType>(shape: readonly (number | null)[], options: PlaceholderOptions<D>): Placeholder<D, F>;
+  (shape: OpenShape, options?: PlaceholderOptions<undefined>): Placeholder<"float32", F>;
+  <const D extends DType>(shape: OpenShape, options: PlaceholderOptions<D>): Placeholder<D, F>;
 }
 
 /** As a return type: the form of one value. `Placeholder` declares an argument of a job. */
@@ -122,19 +129,21 @@ export type BlobTree = Blob | readonly BlobTree[] | { readonly [key: string]: Bl
 type Nothing = null | undefined | void;
 
 /** What a job function must return for a declared type. */
-export type BlobsOf<R> = R extends FormType
-  ? Blob
-  : R extends CallbackType<infer T>
-    ? BlobsOf<T>
-    : R extends BundleType
-      ? BlobTree
-      : R extends null
-        ? Nothing
-        : R extends readonly unknown[]
-          ? { readonly [K in keyof R]: BlobsOf<R[K]> }
-          : R extends object
+export type BlobsOf<R> = R extends undefined
+  ? unknown
+  : R extends FormType
+    ? Blob
+    : R extends CallbackType<infer T>
+      ? BlobsOf<T>
+      : R extends BundleType
+        ? BlobTree
+        : R extends null
+          ? Nothing
+          : R extends readonly unknown[]
             ? { readonly [K in keyof R]: BlobsOf<R[K]> }
-            : never;
+            : R extends object
+              ? { readonly [K in keyof R]: BlobsOf<R[K]> }
+              : never;
 
 /** What a job gives for a declared type, where its function returned V. */
 export type ResultOf<R, V = unknown> =
@@ -159,11 +168,14 @@ export type LeavesOf<V, F extends Form> = V extends Blob
       ? { readonly [K in keyof V]: LeavesOf<V[K], F> }
       : never;
 
-/** What a call of a job with declared returns gives. */
-export type CallOf<R, V> =
-  R extends CallbackType<infer T>
-    ? (callback: (value: ResultOf<T, V>) => unknown) => Promise<void>
-    : Promise<ResultOf<R, V>>;
+/** What a call of a job gives: with declared returns (R), or without (R is undefined). unknown where R is known only when the program runs. */
+export type CallOf<R, V> = [Returns] extends [R]
+  ? unknown
+  : R extends undefined
+    ? JobResult<ValueOf<V>>
+    : R extends CallbackType<infer T>
+      ? (callback: (value: ResultOf<T, V>) => unknown) => Promise<void>
+      : Promise<ResultOf<R, V>>;
 
 /** What calls of a job without declared returns resolve to: every Blob its function returned becomes an NdArray. */
 export type ValueOf<T> = T extends Blob
@@ -175,3 +187,44 @@ export type ValueOf<T> = T extends Blob
       : T extends object
         ? { readonly [K in keyof T]: ValueOf<T[K]> }
         : never;
+
+/** A type that no value has; the name of its one property says what is wrong. */
+type Wrong<Message extends string> = { readonly [K in Message]: never };
+
+/** unknown where `returns` is made of tp's types, or not known before the program runs, else a type that says why not. */
+export type AllowedReturns<R> = [Returns] extends [R]
+  ? unknown
+  : [R] extends [CallbackType<infer T>]
+    ? { readonly type: AllowedValue<T> }
+    : AllowedValue<R>;
+
+// In tuples, so that a union is refused where one of its members is.
+type AllowedValue<R> = [R] extends [undefined | null | FormType | BundleType]
+  ? unknown
+  : [R] extends [CallbackType<infer _>]
+    ? Wrong<"tp.Callback can only be the whole return type">
+    : [R] extends [(...args: never) => unknown]
+      ? Wrong<"tp.Bundle and tp.Callback take the type of the value, as in tp.Bundle(tp.Numpy)">
+      : [R] extends [object]
+        ? { readonly [K in keyof R]: AllowedValue<R[K]> }
+        : Wrong<"returns must be tp.Numpy, tp.ListNumpy, a tuple or object of such types, or null">;
+
+/** T where the function of a job may return it, else a type that says what it must return. */
+export type AllowedResult<R, T> = [Returns] extends [R]
+  ? T
+  : [T] extends [BlobsOf<R>]
+    ? T & (R extends undefined ? AllowedTree<T> : unknown)
+    : NotAsync<R, T>;
+
+type NotAsync<R, T> =
+  T extends PromiseLike<unknown>
+    ? Wrong<"a job function must not be async: it runs once, while the job is traced">
+    : BlobsOf<R>;
+
+type AllowedTree<T> = [T] extends [Blob | Nothing]
+  ? unknown
+  : T extends PromiseLike<unknown>
+    ? Wrong<"a job function must not be async: it runs once, while the job is traced">
+    : [T] extends [object | Nothing]
+      ? { readonly [K in keyof T]: AllowedTree<T[K]> }
+      : Wrong<"a job function must return Blobs, arrays or objects of Blobs, or nothing">;

@@ -13,8 +13,10 @@ export type Window = {
   readonly pads: readonly number[];
 };
 
+type PaddingName = "SAME" | "SAME_LOWER" | "SAME_UPPER" | "VALID";
+
 /** `"SAME"` (the odd cell before), `"SAME_UPPER"` (after), `"VALID"`, or per axis of the input the number before and after. */
-export type Padding = string | readonly (number | readonly [number, number])[];
+export type Padding = PaddingName | Lowercase<PaddingName> | readonly (number | readonly [number, number])[];
 
 /** Distance from the first to the last tap, plus 1. */
 const reach = (kernel: number, dilation: number): number => (kernel - 1) * dilation + 1;

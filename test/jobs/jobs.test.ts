@@ -290,7 +290,7 @@ test("errors inside job functions", async () => {
       "E_DTYPE",
       /cannot fill a int32 variable/,
     ],
-    [(x) => flow.scope.placement("tpu", "0:0", () => x), "E_DEVICE", /expected "cpu" or "gpu"/],
+    [(x) => flow.scope.placement("tpu" as never, "0:0", () => x), "E_DEVICE", /expected "cpu" or "gpu"/],
     [(x) => flow.scope.placement("cpu", "0", () => x), "E_DEVICE", /malformed/],
     [(x) => x, "E_OPTIMIZER", /a train job needs an optimizer/, "train"],
     [(x) => [sgd().minimize(x), x], "E_OPTIMIZER", /depends on no trainable variable/, "train"],

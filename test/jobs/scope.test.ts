@@ -103,7 +103,7 @@ test("leaving scopes out of order, and other wrong uses", async () => {
     }),
   ).toContain("scopes must be left in the reverse order");
   expect(await message(() => flow.scope.namespace("", () => 1))).toContain("the name is empty");
-  expect(await message(() => flow.scope.placement("tpu", "0:0", () => 1))).toContain(`device tag is 'tpu'`);
+  expect(await message(() => flow.scope.placement("tpu" as never, "0:0", () => 1))).toContain(`device tag is 'tpu'`);
   expect(await message(() => flow.scope.placement("cpu", [], () => 1))).toContain("expected an id");
   expect(await message(() => flow.scope.placement("cpu", "0:3-1", () => 1))).toContain("'0:3-1' is malformed");
   expect(await message(() => flow.scope.mirroredView(3 as never))).toContain("the last argument is number");

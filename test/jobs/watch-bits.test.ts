@@ -1,7 +1,7 @@
 import * as flow from "onestep";
 import { tp } from "onestep";
-import { afterEach, expect, test } from "vitest";
-import { tinyImages, tinyLabels } from "./support.js";
+import { expect, test } from "vitest";
+import { tinyLabels } from "./support.js";
 
 /** Losses and weights after training, with or without watchers on everything. */
 async function trained(engine: string, watching: boolean): Promise<unknown[]> {
