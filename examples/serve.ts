@@ -6,6 +6,7 @@
 // that hangs up takes its call out of the queue. SIGTERM and Ctrl-C finish what has been asked for, a second one ends at once.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import * as flow from "onestep";
 import { tp } from "onestep";
@@ -40,6 +41,14 @@ class HttpError extends Error {
   }
 }
 
+let turns: Promise<unknown> = Promise.resolve();
+
+/** Resolves once per turn of the event loop: hundreds of bodies that have come at once are read one by one. */
+function nextTurn(): Promise<unknown> {
+  turns = turns.then(() => setImmediate());
+  return turns;
+}
+
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -49,6 +58,7 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
     if (bytes <= MOST_BYTES) chunks.push(chunk);
   }
   if (bytes > MOST_BYTES) throw new HttpError(413, `the body has ${bytes} bytes, expected at most ${MOST_BYTES}`);
+  await nextTurn();
   try {
     return JSON.parse(Buffer.concat(chunks).toString("utf8"));
   } catch (error) {
