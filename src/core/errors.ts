@@ -33,7 +33,8 @@ export type ErrorCode =
   | "E_VARIABLE";
 
 /**
- * An error for the person at the keyboard: where, what was got, what was expected, what to do; `code` is stable.
+ * An error for the person at the keyboard: where, what was got, what was expected, what to do; `code` is stable. Its stack
+ * has the user's lines only.
  * @example
  * ```ts
  * try {
@@ -54,6 +55,15 @@ export class FlowError extends Error {
     options: { readonly cause?: unknown } = {},
   ) {
     super(`${message} [${code}]`, options.cause === undefined ? {} : { cause: options.cause });
+    // Between a job's function and its call lie more of our frames than are kept by default.
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 50;
+    Error.captureStackTrace(this, FlowError);
+    Error.stackTraceLimit = limit;
+    const stack = this.stack ?? "";
+    const frames = userFrames(stack);
+    // Away from the user's lines, as behind a queue, ours say more than none.
+    if (frames.length > 0) this.stack = [headlineOf(stack), ...frames].join("\n");
   }
 }
 
@@ -140,6 +150,20 @@ const ownFolders = ["..", "../../src/"].map((folder) => new URL(folder, import.m
 export function isOwnFrame(frame: string): boolean {
   const site = /\(?((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*:\d+:\d+)\)?$/.exec(frame)?.[1];
   return site !== undefined && ownFolders.some((folder) => hrefOf(site).startsWith(folder));
+}
+
+/** The frames of a stack trace that lie in neither the package nor JavaScript or Node.js themselves. */
+export function userFrames(stack: string | undefined): readonly string[] {
+  return (stack ?? "")
+    .split("\n")
+    .filter(
+      (line) => /^\s+at /.test(line) && !isOwnFrame(line) && !/\bnode:|\(<anonymous>\)$|\(index \d+\)$/.test(line),
+    );
+}
+
+/** A stack trace without its frames: the error's name and message. */
+export function headlineOf(stack: string): string {
+  return stack.split("\n    at ")[0]!;
 }
 
 const hrefOf = (site: string): string =>

@@ -1,4 +1,4 @@
-import { FlowError, isOwnFrame } from "../core/errors.js";
+import { FlowError, headlineOf, userFrames } from "../core/errors.js";
 
 /** Where a call was made: its frames are gone when what it awaits fails. */
 export interface CallSite {
@@ -15,10 +15,8 @@ export function callSiteAbove(from: (...args: never) => unknown): CallSite {
 /** `error` with a stack of the user's own lines: where it was thrown in a job's function, then where the call was made. */
 export function atCallSite(error: unknown, site: CallSite): unknown {
   if (!(error instanceof FlowError)) return error;
-  const frames = (stack: string | undefined): readonly string[] =>
-    (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) && !isOwnFrame(line) && !/\bnode:/.test(line));
-  const [headline] = (error.stack ?? "").split("\n    at ");
-  error.stack = [headline, ...new Set([...frames(error.stack), ...frames(site.stack)])].join("\n");
+  const frames = new Set([...userFrames(error.stack), ...userFrames(site.stack)]);
+  error.stack = [headlineOf(error.stack ?? ""), ...frames].join("\n");
   return error;
 }
 

@@ -3,6 +3,7 @@ import { saveCheckpoint } from "../checkpoint/write.js";
 import { checkOptions, FlowError } from "../core/errors.js";
 import type { Tensor } from "../core/tensor.js";
 import { activeBuilder } from "../graph/trace.js";
+import { fromCallSite } from "./call-site.js";
 import { defaultSession } from "./session.js";
 
 /** Options of `checkPoint.init`. */
@@ -41,12 +42,14 @@ export class CheckPoint {
   init(options: InitOptions = {}): Promise<void> {
     const session = outside("init");
     checkOptions("checkPoint.init", options, ["onlyMissing"]);
-    return session.enqueue("checkPoint.init", async () => {
-      for (const spec of session.registry.all()) {
-        if (options.onlyMissing === true && session.isInitialized(spec.name)) continue;
-        await session.write(spec.name, await session.initialValue(spec));
-      }
-    });
+    return fromCallSite(CheckPoint.prototype.init, () =>
+      session.enqueue("checkPoint.init", async () => {
+        for (const spec of session.registry.all()) {
+          if (options.onlyMissing === true && session.isInitialized(spec.name)) continue;
+          await session.write(spec.name, await session.initialValue(spec));
+        }
+      }),
+    );
   }
 
   /**
@@ -56,16 +59,21 @@ export class CheckPoint {
   save(path: string): Promise<void> {
     const session = outside("save");
     checkPath("save", path);
-    return session.enqueue("checkPoint.save", async () => {
-      const variables = session.registry.all();
-      const missing = variables.find(({ name }) => !session.isInitialized(name));
-      if (missing !== undefined)
-        throw new FlowError(
-          "E_UNINITIALIZED",
-          `checkPoint.save('${path}'): variable '${missing.name}' has no value; call init or load first. Nothing was written`,
-        );
-      await saveCheckpoint(path, variables, (name) => session.read(name), { seed: session.seed, calls: session.calls });
-    });
+    return fromCallSite(CheckPoint.prototype.save, () =>
+      session.enqueue("checkPoint.save", async () => {
+        const variables = session.registry.all();
+        const missing = variables.find(({ name }) => !session.isInitialized(name));
+        if (missing !== undefined)
+          throw new FlowError(
+            "E_UNINITIALIZED",
+            `checkPoint.save('${path}'): variable '${missing.name}' has no value; call init or load first. Nothing was written`,
+          );
+        await saveCheckpoint(path, variables, (name) => session.read(name), {
+          seed: session.seed,
+          calls: session.calls,
+        });
+      }),
+    );
   }
 
   /**
@@ -75,17 +83,19 @@ export class CheckPoint {
   load(path: string): Promise<LoadReport> {
     const session = outside("load");
     checkPath("load", path);
-    return session.enqueue("checkPoint.load", async () => {
-      const { values, missing, state, warnings } = await planLoad(path, session.registry.all());
-      const initial = new Map<string, Tensor>();
-      if (state !== undefined) session.resume(state.seed, state.calls);
-      for (const spec of session.registry.all())
-        if (!values.has(spec.name)) initial.set(spec.name, await session.initialValue(spec));
-      for (const [name, value] of [...values, ...initial]) await session.write(name, value);
-      for (const warning of warnings) process.stderr.write(`${warning}\n`);
-      for (const variable of missing) process.stdout.write(`${missingLine(path, variable)}\n`);
-      return { loaded: [...values.keys()].sort(), initialized: missing.map(({ name }) => name) };
-    });
+    return fromCallSite(CheckPoint.prototype.load, () =>
+      session.enqueue("checkPoint.load", async () => {
+        const { values, missing, state, warnings } = await planLoad(path, session.registry.all());
+        const initial = new Map<string, Tensor>();
+        if (state !== undefined) session.resume(state.seed, state.calls);
+        for (const spec of session.registry.all())
+          if (!values.has(spec.name)) initial.set(spec.name, await session.initialValue(spec));
+        for (const [name, value] of [...values, ...initial]) await session.write(name, value);
+        for (const warning of warnings) process.stderr.write(`${warning}\n`);
+        for (const variable of missing) process.stdout.write(`${missingLine(path, variable)}\n`);
+        return { loaded: [...values.keys()].sort(), initialized: missing.map(({ name }) => name) };
+      }),
+    );
   }
 }
 

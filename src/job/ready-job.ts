@@ -1,6 +1,7 @@
 import { FlowError } from "../core/errors.js";
 import { NdArray, type Tensor } from "../core/tensor.js";
 import type { Engine, EngineSession, NativeJob } from "../engines/engine.js";
+import { rootsOf } from "../graph/graph.js";
 import { print } from "../graph/print.js";
 import { accumulationStepName } from "../optim/apply.js";
 import type { VariableRegistry, VariableSpec } from "../variables/registry.js";
@@ -64,7 +65,7 @@ export class ReadyJob {
   pending(): readonly NativeJob[] {
     if (this.#dynamic) return [];
     const waiting = [...this.#variants.values()].filter(({ loaded }) => !loaded);
-    return waiting.flatMap(({ compiled }) => phasesOf(compiled).map(({ native }) => native));
+    return waiting.flatMap(({ compiled }) => nativesOf(compiled));
   }
 
   /** To be called when what was pending is in the engine. */
@@ -97,7 +98,7 @@ export class ReadyJob {
   /** Names of the native graphs in the engine. */
   get natives(): readonly string[] {
     const loaded = [...this.#variants.values()].filter((variant) => variant.loaded);
-    return loaded.flatMap(({ compiled }) => phasesOf(compiled).map(({ native }) => native.name));
+    return loaded.flatMap(({ compiled }) => nativesOf(compiled).map(({ name }) => name));
   }
 
   async run(feeds: readonly Tensor[], call: number): Promise<CallOutcome> {
@@ -115,12 +116,9 @@ export class ReadyJob {
     }
     const values = new Map(feeds.map((feed, i) => [argumentName(i), feed]));
     await host.run({ seed: this.host.seed, call }, values);
-    const outputs = (
-      await engine.run(
-        phase.native.name,
-        phase.feeds.map((feed) => values.get(feed)!),
-      )
-    ).map(({ data, shape, dtype }) => new NdArray(data, shape, dtype));
+    const fed = phase.feeds.map((feed) => values.get(feed)!);
+    const tensors = computes(phase) ? await engine.run(phase.native.name, fed) : [];
+    const outputs = tensors.map(({ data, shape, dtype }) => new NdArray(data, shape, dtype));
     const own = outputs.length - compiled.watches.length;
     return {
       result: traced.rebuild(outputs.slice(0, own)),
@@ -184,7 +182,7 @@ export class ReadyJob {
     if (variant.loaded) return;
     const engine = await this.host.open();
     await engine.extend({
-      jobs: phasesOf(variant.compiled).map(({ native }) => native),
+      jobs: nativesOf(variant.compiled),
       variables: new Map(variables.map((spec) => [spec.name, spec])),
     });
     variant.loaded = true;
@@ -197,13 +195,21 @@ export class ReadyJob {
       await variant.host.close();
       if (!variant.loaded) continue;
       const engine = await this.host.open();
-      for (const { native } of phasesOf(variant.compiled)) await engine.drop(native.name);
+      for (const { name } of nativesOf(variant.compiled)) await engine.drop(name);
     }
   }
 }
 
 const phasesOf = ({ whole, gather }: CompiledJob): readonly CompiledPhase[] =>
   gather === undefined ? [whole] : [gather.phase, whole];
+
+/** False where nothing leaves the native graph: engines have no use for it. */
+const computes = ({ native }: CompiledPhase): boolean => rootsOf(native.graph).length > 0;
+
+const nativesOf = (compiled: CompiledJob): readonly NativeJob[] =>
+  phasesOf(compiled)
+    .filter(computes)
+    .map(({ native }) => native);
 
 /** A handler's result as a promise that nobody has to wait for. */
 function attempt(task: () => unknown): Promise<unknown> {

@@ -255,9 +255,11 @@ export async function clearDefaultSession(): Promise<void> {
   await closing?.close();
 }
 
-/** Waits until all calls made so far have ended.  @flow sync_default_session */
+/** Waits until all calls made so far have ended and their callbacks have been called.  @flow sync_default_session */
 export async function syncDefaultSession(): Promise<void> {
   await defaultSession().idle();
+  // What ends a call takes a few promises to reach its callback; all of them run before the event loop's next turn.
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 // Two copies of the package would keep two sessions and two registries: blobs and variables of one mean nothing to the other.

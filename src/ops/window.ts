@@ -13,7 +13,8 @@ export type Window = {
   readonly pads: readonly number[];
 };
 
-type PaddingName = "SAME" | "SAME_LOWER" | "SAME_UPPER" | "VALID";
+/** Paddings that follow from window, stride and size. */
+export type PaddingName = "SAME" | "SAME_LOWER" | "SAME_UPPER" | "VALID";
 
 /** `"SAME"` (the odd cell before), `"SAME_UPPER"` (after), `"VALID"`, or per axis of the input the number before and after. */
 export type Padding = PaddingName | Lowercase<PaddingName> | readonly (number | readonly [number, number])[];

@@ -66,6 +66,16 @@ test("null: the function returns nothing and the call gives null", async () => {
   expect((await failure(() => wrong([1, 2]))).message).toContain("returned a Blob, expected nothing (declared null)");
 });
 
+test("a job that computes nothing runs", async () => {
+  const job = flow.globalFunction({ name: "empty", returns: null }, [x2], () => undefined);
+  const made = flow.globalFunction({ name: "made" }, () => {
+    flow.getVariable("v", { shape: [2], initializer: flow.onesInitializer() });
+  });
+  await new flow.train.CheckPoint().init();
+  expect([await job([1, 2]), await made()]).toEqual([null, null]);
+  expect((await flow.experimental.getInterfaceBlobValue("v")).toArray()).toEqual([1, 1]);
+});
+
 test("wrong declarations are named where they are made", async () => {
   const declare = (returns: unknown) =>
     failure(() => flow.globalFunction({ name: "wrong", returns: returns as never }, [x2], (x) => x as never));

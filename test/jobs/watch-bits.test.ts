@@ -56,6 +56,9 @@ async function trained(engine: string, watching: boolean): Promise<unknown[]> {
   return results;
 }
 
-test.each(["onnx", "reference"])("watching changes no result, to the bit (%s)", async (engine) => {
-  expect(await trained(engine, true)).toEqual(await trained(engine, false));
-});
+test.each(["onnx", "reference"])(
+  "watchers on everything, convolutions among it, change no result, to the bit (%s)",
+  async (engine) => {
+    expect(await trained(engine, true)).toEqual(await trained(engine, false));
+  },
+);
