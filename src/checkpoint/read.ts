@@ -4,7 +4,7 @@ import { matchesAny, type Pattern, patternList, unusedPatterns } from "../core/p
 import { sameShape, sizeOf, typeText } from "../core/shape.js";
 import { bytesOf, fromHalf, type Tensor, zeros } from "../core/tensor.js";
 import { checkDirectory, dataFileOf, foldersOf, isMarked, shown } from "./contents.js";
-import { mapBounded, plainKind, reading, scratch, streamFile, withPlainFile } from "./files.js";
+import { mapBounded, plainKind, plainSize, reading, scratch, streamFile, withPlainFile } from "./files.js";
 import { checkStored, DONE, META, STATE, variablePath } from "./layout.js";
 import { type RunState, readMeta, readState } from "./meta.js";
 import { type Rename, renamed } from "./rename.js";
@@ -179,7 +179,7 @@ async function locate(
   if (folder === undefined) return nothing;
   const path = variablePath(dir, folder, variable.fileName);
   const metaPath = variablePath(dir, folder, META);
-  const size = await reading(where, path, () => withPlainFile(where, path, async (_, bytes) => bytes));
+  const size = await reading(where, path, () => plainSize(where, path));
   if (size === undefined)
     return { ...nothing, hasMeta: (await reading(where, metaPath, () => plainKind(where, metaPath))) !== undefined };
   checkBytes(where, variable.name, path, variable, size);
