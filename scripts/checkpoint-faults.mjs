@@ -205,6 +205,7 @@ await section("errors", async () => {
           const where = `${call} ${n} of ${total}`;
           const answer = await under(`${what} ${dir}`, inject);
           refused += answer.done === true ? 0 : 1;
+          if (answer.done === true && flag("--verbose")) console.log(`      ${what} despite ${fault.title} at ${where}`);
           let complaint = await clear(answer, dir, what);
           if (what === "save") {
             complaint ??= await oldOrNew(dir, digest);
@@ -268,7 +269,7 @@ async function stopped(signal, times, background = "") {
     if (round % 10 === 9) await sleep(Math.random() * 250);
     else {
       await Promise.race([once(child.stdout, "data"), ended]);
-      await sleep(Math.random() * 70);
+      await sleep(Math.random() * 120);
     }
     const early = child.exitCode;
     child.kill(signal);
