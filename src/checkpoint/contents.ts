@@ -5,7 +5,7 @@ import { absent, errnoOf, plainKind, reading } from "./files.js";
 import { DONE, META, parseTemporaryName, STATE } from "./layout.js";
 
 // No model has as many variables; a directory that has could fill the memory with names alone.
-const MOST_ENTRIES = 50_000;
+const MOST_ENTRIES = 20_000;
 
 /** Throws E_CKPT_DIR unless `dir` is a directory, and not what an interrupted save left. A link to one will do. */
 export async function checkDirectory(where: string, dir: string): Promise<void> {

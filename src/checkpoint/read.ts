@@ -231,8 +231,10 @@ async function readValue(
       });
     }),
   );
-  checkBytes(where, variable.name, path, variable, got?.length ?? 0);
-  if (hashed) checkHash(where, dir, path, got!.sha256!, variablePath(dir, folder, META), expected);
+  if (got === undefined)
+    throw new FlowError("E_CKPT_IO", `${where}: '${path}' vanished while it was looked at; no variable was changed`);
+  checkBytes(where, variable.name, path, variable, got.length);
+  if (hashed) checkHash(where, dir, path, got.sha256!, variablePath(dir, folder, META), expected);
   return tensor;
 }
 
