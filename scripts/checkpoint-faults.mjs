@@ -205,7 +205,8 @@ await section("errors", async () => {
           const where = `${call} ${n} of ${total}`;
           const answer = await under(`${what} ${dir}`, inject);
           refused += answer.done === true ? 0 : 1;
-          if (answer.done === true && flag("--verbose")) console.log(`      ${what} despite ${fault.title} at ${where}`);
+          if (answer.done === true && flag("--verbose"))
+            console.log(`      ${what} despite ${fault.title} at ${where}`);
           let complaint = await clear(answer, dir, what);
           if (what === "save") {
             complaint ??= await oldOrNew(dir, digest);
