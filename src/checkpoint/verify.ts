@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { rename, rm } from "node:fs/promises";
+import { readdir, rename, rm } from "node:fs/promises";
 import { byteSize, type DType } from "../core/dtype.js";
 import { FlowError } from "../core/errors.js";
 import { type Shape, sizeOf, typeText } from "../core/shape.js";
@@ -154,6 +154,9 @@ export async function acceptCheckpoint(dir: string): Promise<readonly string[]> 
   const accept = async (name: string, folder: string, file: string, bytes: Uint8Array): Promise<void> => {
     const aside = `${folder}/.${file}.${randomBytes(6).toString("hex")}.saving`;
     try {
+      // What an accept that crashed left.
+      for (const entry of await readdir(folder))
+        if (entry.startsWith(`.${file}.`) && entry.endsWith(".saving")) await rm(`${folder}/${entry}`, { force: true });
       await writeSynced(aside, [bytes]);
       await rename(aside, `${folder}/${file}`);
       await syncDirectory(folder);

@@ -85,6 +85,7 @@ test("accept makes meta fit what was changed on purpose, and nothing else", asyn
   writeFileSync(state, readFileSync(state, "utf8").replace('"seed":5', '"seed":6'));
   await expect(planLoad(dir, variables)).rejects.toMatchObject({ code: "E_CKPT_HASH" });
   const before = readFileSync(join(dir, "a/meta"), "utf8");
+  writeFileSync(join(dir, "b/.meta.00112233aabb.saving"), "left by a crash");
   expect(await acceptCheckpoint(dir)).toEqual(["b", "onestep.json"]);
   const plan = await planLoad(dir, variables);
   expect(plan.values.get("b")!.data).toEqual(new Float32Array([1, 3]));
