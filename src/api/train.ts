@@ -3,4 +3,11 @@
  * @module
  */
 
-export { CheckPoint, type InitOptions, type LoadReport } from "../job/check-point.js";
+export type { Rename } from "../checkpoint/rename.js";
+export {
+  CheckPoint,
+  type InitOptions,
+  type LoadOptions,
+  type LoadReport,
+  type SaveOptions,
+} from "../job/check-point.js";

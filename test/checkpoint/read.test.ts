@@ -19,6 +19,7 @@ import { type StoredVariable, saveCheckpoint } from "#src/checkpoint/write.js";
 import { byteSize, dtypeNames } from "#src/core/dtype.js";
 import { sizeOf } from "#src/core/shape.js";
 import { bytesOf, fromBytes, type Tensor } from "#src/core/tensor.js";
+import { checkName } from "#src/variables/names.js";
 
 let root: string;
 let dir: string;
@@ -134,13 +135,15 @@ describe("directories", () => {
     expect(plan).toMatchObject({ missing: [], state: undefined, warnings: [] });
   });
 
-  test("links to other places are followed, a link to nothing is an error", async () => {
+  test("a link to a checkpoint is followed, links inside one are refused", async () => {
     await save();
+    symlinkSync("m", join(root, "latest"));
+    expect((await planLoad(join(root, "latest"), [bias])).values.get(bias.name)).toEqual(values[bias.name]);
     renameSync(join(dir, "dense1-bias/out"), join(root, "elsewhere"));
     symlinkSync(join(root, "elsewhere"), join(dir, "dense1-bias/out"));
-    expect((await planLoad(dir, [bias])).values.get(bias.name)).toEqual(values[bias.name]);
+    expect(await refusal([bias])).toEqual(coded("E_CKPT_UNSAFE"));
     rmSync(join(root, "elsewhere"));
-    expect(await refusal([bias])).toEqual(coded("E_CKPT_IO"));
+    expect(await refusal([bias])).toEqual(coded("E_CKPT_UNSAFE"));
   });
 });
 
@@ -161,17 +164,16 @@ describe("damage", () => {
     expect((await refusal()).message).toContain("has 25 [E_CKPT_SIZE]");
   });
 
-  test("an edited byte, which deleting meta accepts", async () => {
+  test("an edited byte names both hashes and the way out", async () => {
     const path = join(dir, "dense1-bias/out");
     const bytes = readFileSync(path);
     bytes[3] = 0xc0;
     writeFileSync(path, bytes);
     expect(await refusal()).toEqual(coded("E_CKPT_HASH"));
     expect((await refusal()).message).toMatch(
-      /out' has sha256 [0-9a-f]{64}, '.*meta' says [0-9a-f]{64}: .*; to accept a deliberate edit, delete '.*dense1-bias\/meta'/,
+      /out' has sha256 [0-9a-f]{64}, '.*meta' says [0-9a-f]{64}: .*; changed on purpose\? onestep verify --accept .*\/m \[/,
     );
-    rmSync(join(dir, "dense1-bias/meta"));
-    const plan = await planLoad(dir, [weight, bias]);
+    const plan = await planLoad(dir, [weight, bias], { verify: false });
     expect(plan.warnings).toEqual([]);
     expect(plan.values.get(bias.name)!.data[0]).toBe(-4);
   });
@@ -223,6 +225,8 @@ describe("damage", () => {
     writeFileSync(join(dir, "onestep.json"), '{"format":2}');
     expect((await refusal()).message).toContain("has format 2, expected 1; a newer onestep wrote it");
     writeFileSync(join(dir, "onestep.json"), '{"format":1,"seed":5,"calls":{},"extras":{}}');
+    expect((await planLoad(dir, [bias])).state).toEqual({ seed: 5, calls: {}, extras: {} });
+    writeFileSync(join(dir, "onestep.json"), '{"format":1,"seed":5,"calls":{},"later":[1]}');
     expect((await planLoad(dir, [bias])).state).toEqual({ seed: 5, calls: {} });
   });
 
@@ -265,18 +269,35 @@ describe("damage", () => {
   });
 });
 
+const isName = (text: string): boolean => {
+  try {
+    checkName(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 test("a copied checkpoint loads", async () => {
   await save();
   cpSync(dir, join(root, "copy"), { recursive: true });
   expect((await planLoad(join(root, "copy"), [weight, bias])).warnings).toEqual([]);
 });
 
-test("random tensors of every dtype come back bit for bit", { timeout: 120_000 }, async () => {
+test("random tensors of every name, dtype and shape come back bit for bit", { timeout: 120_000 }, async () => {
+  const name = fc
+    .array(fc.constantFrom(..."ABCXYZabcxyz0189_.+-"), { minLength: 1, maxLength: 200 })
+    .map((characters) => characters.join(""))
+    .filter((text) => isName(text));
   const variable = fc
     .record({
+      name,
       dtype: fc.constantFrom(...dtypeNames),
-      shape: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 }),
-      fileName: fc.constantFrom("out", "w.bin"),
+      shape: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
+      fileName: fc.oneof(
+        fc.constant("out"),
+        name.filter((text) => text.toLowerCase() !== "meta"),
+      ),
     })
     .chain((type) =>
       fc
@@ -286,17 +307,19 @@ test("random tensors of every dtype come back bit for bit", { timeout: 120_000 }
         })
         .map((bytes) => ({ ...type, bytes })),
     );
+  const selector = ({ name }: { name: string }) => name.toLowerCase();
+  const comparator = (a: string, b: string) => a === b;
   let round = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(variable, { minLength: 1, maxLength: 12 }), async (list) => {
+    fc.asyncProperty(fc.uniqueArray(variable, { minLength: 1, maxLength: 12, selector, comparator }), async (list) => {
       const path = join(root, `r${round++}`);
       const variables = list.map(
-        ({ dtype, shape, fileName }, i): StoredVariable => ({ name: `v${i}`, dtype, shape, fileName }),
+        ({ name, dtype, shape, fileName }): StoredVariable => ({ name, dtype, shape, fileName }),
       );
-      const tensors = new Map(list.map(({ dtype, shape, bytes }, i) => [`v${i}`, fromBytes(dtype, shape, bytes)]));
+      const tensors = new Map(list.map(({ name, dtype, shape, bytes }) => [name, fromBytes(dtype, shape, bytes)]));
       await saveCheckpoint(path, variables, async (name) => tensors.get(name)!, { seed: round, calls: {} });
-      const plan = await planLoad(path, variables);
-      expect(plan.missing).toEqual([]);
+      const plan = await planLoad(path, variables, { strict: true });
+      expect(plan).toMatchObject({ missing: [], unused: [], loaded: [...tensors.keys()].sort() });
       for (const [name, tensor] of tensors) {
         const loaded = plan.values.get(name)!;
         expect([loaded.dtype, loaded.shape]).toEqual([tensor.dtype, tensor.shape]);
