@@ -39,14 +39,14 @@ test("mirrored_strategy, mixed_parallel_mlp and eager_mlp_mnist have the losses 
   expect(plain).toHaveLength(30);
   expect(plain[0]).toBeGreaterThan(2);
   expect(plain.at(-1)).toBeLessThan(0.4);
-  expect(await losses("mirrored_strategy")).toEqual(plain);
-  expect(await losses("mixed_parallel_mlp", "1")).toEqual(plain);
+  expect(await losses("mirrored_strategy", "201")).toEqual(plain.slice(0, 11));
+  expect(await losses("mixed_parallel_mlp", "1", "201")).toEqual(plain.slice(0, 11));
   expect(await losses("eager_mlp_mnist", "81")).toEqual(plain.slice(0, 5));
-});
+}, 180_000);
 
 test("mixed_parallel_lenet has the losses of consistent_strategy", async () => {
   const plain = await losses("consistent_strategy", "1", "21");
   expect(plain).toHaveLength(2);
   expect(plain[1]).toBeLessThan(plain[0]!);
   expect(await losses("mixed_parallel_lenet", "1", "21")).toEqual(plain);
-});
+}, 180_000);
