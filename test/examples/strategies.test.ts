@@ -20,6 +20,7 @@ async function losses(example: string, ...args: string[]): Promise<readonly numb
   const loaders = ["--import", tsx, "--import", `data:text/javascript,${encodeURIComponent(seeded)}`];
   const child = spawn(process.execPath, [...loaders, file, ...args], {
     cwd: folder,
+    env: { ...process.env, ONESTEP_ENGINE: "onnx" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let [out, err] = ["", ""];
