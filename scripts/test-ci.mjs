@@ -95,6 +95,91 @@ try {
         : `${losses.length} losses, the last ${losses.at(-1)}`;
     },
   });
+  const falling = (count, first, last) => (out) => {
+    const losses = lines(out).map(Number);
+    if (losses.length !== count) return `${losses.length} lines, expected ${count} losses`;
+    if (!(losses[0] > first)) return `first loss ${losses[0]}, expected above ${first}`;
+    return losses.at(-1) < last ? undefined : `last loss ${losses.at(-1)}, expected below ${last}`;
+  };
+  const asynchronous = mkdtempSync(join(scratch, "async-"));
+  step("example async_single_job, one epoch", tsx(example("async_single_job"), "1"), {
+    cwd: asynchronous,
+    expect: (out) =>
+      lines(out).at(-1) === "model saved"
+        ? falling(30, 2, 0.4)(lines(out).slice(0, -1).join("\n"))
+        : "no 'model saved' at the end",
+  });
+  step("example async_batch_job", tsx(example("async_batch_job")), {
+    cwd: asynchronous,
+    expect: (out) => {
+      const accuracy = Number(out.match(/^accuracy: ([\d.]+)%\n$/)?.[1]);
+      return accuracy >= 92 && accuracy < 96 ? undefined : `'${out}', expected an accuracy of 92 to 96 %`;
+    },
+  });
+  const numbers = (text) => text.match(/-?\d+(\.\d+)?(e[+-]\d+)?/g).map(Number);
+  step("example test_watch", tsx(example("test_watch")), {
+    cwd: scratch,
+    expect: (out) => {
+      const [, given, shown] = /^in \[(.*)\]\nout \[(.*)\]\n$/.exec(out) ?? [];
+      if (given === undefined) return "expected a line 'in [...]' and a line 'out [...]'";
+      const expected = numbers(given).map((x) => Math.max(x, 0));
+      return expected.length === 5 && String(numbers(shown)) === String(expected) ? undefined : `out is not max(in, 0)`;
+    },
+  });
+  const { data } = await import("../dist/index.js");
+  const [[, labels]] = await data.loadMnist(100, 100);
+  step("example test_watch_diff, three steps", tsx(example("test_watch_diff"), "3"), {
+    cwd: scratch,
+    expect: (out) => {
+      const shown = [...out.matchAll(/watch_diff_handler: (\[\[[^:]*\]\]) \[ 100, 10 \] float32\n/g)];
+      if (shown.length !== 3) return `${shown.length} gradients of shape [ 100, 10 ], expected 3`;
+      for (const [step, [, text]] of shown.entries())
+        for (const [row, line] of text.split("\n").entries()) {
+          const gradient = numbers(line);
+          const label = labels[step].data[row];
+          const sum = gradient.reduce((a, b) => a + b, 0);
+          if (gradient.length !== 10 || Math.abs(sum) > 1e-5) return `step ${step}, row ${row} sums to ${sum}, not 0`;
+          // p - 1 at the label and p elsewhere; divided by the batch's 100, the sum of their sizes could not reach 0.02.
+          if (gradient.some((g, i) => (i === label ? g > 0 || g < -1 : g < 0 || g > 1)))
+            return `step ${step}, row ${row} is not softmax - onehot(${label}): ${line}`;
+        }
+      const [first] = shown.map(([, text]) => text.split("\n").map((line) => numbers(line)));
+      const mean = first.reduce((total, row, i) => total - row[labels[0].data[i]], 0) / 100;
+      return mean > 0.5 ? undefined : `the mean of 1 - p at the labels is ${mean} at the start, expected about 0.9`;
+    },
+  });
+  step("example myop_grad", tsx(example("myop_grad")), {
+    cwd: scratch,
+    expect: (out) =>
+      out ===
+      [
+        "x_diff1 [-12 -6 0 6 12]",
+        "out1 [12 3 0 3 12]",
+        "x_diff2 [-11.99856 -5.99928 0 5.99928 11.99856]",
+        "out2 [11.99712 2.99928 0 2.99928 11.99712]",
+        "",
+      ].join("\n")
+        ? undefined
+        : "not the derived numbers",
+  });
+  step("example mirrored_strategy", tsx(example("mirrored_strategy")), { cwd: scratch, expect: falling(30, 2, 0.4) });
+  step("example mixed_parallel_mlp", tsx(example("mixed_parallel_mlp"), "1"), {
+    cwd: scratch,
+    expect: falling(30, 2, 0.4),
+  });
+  step("example eager_mlp_mnist", tsx(example("eager_mlp_mnist")), { cwd: scratch, expect: falling(30, 2, 0.4) });
+  step("example consistent_strategy, 41 steps", tsx(example("consistent_strategy"), "1", "41"), {
+    cwd: scratch,
+    expect: falling(3, 2.5, 1),
+  });
+  step("example mixed_parallel_lenet, 41 steps", tsx(example("mixed_parallel_lenet"), "1", "41"), {
+    cwd: scratch,
+    expect: (out, err) =>
+      err.includes('scope.placement("gpu"): no GPU engine here')
+        ? falling(3, 2.5, 1)(out)
+        : "nothing says that gpu runs on the CPU",
+  });
+  step("example serve", [process.execPath, [join(root, "scripts", "serve-test.mjs"), join(scratch, "mlp_models_1")]]);
   step("npm start", ["npm", ["start", "--silent"]], {
     expect: (out) => {
       const accuracies = [...out.matchAll(/test accuracy ([\d.]+) %/g)].map((match) => Number(match[1]));

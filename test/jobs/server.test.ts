@@ -22,6 +22,8 @@ const digits: number[] = [];
 const probabilities: number[] = [];
 
 beforeAll(async () => {
+  // What the loop waits for is the engine that servers use, whichever one the other tests run on.
+  flow.config.engine("onnx");
   flow.config.seed(1);
   const job = flow.globalFunction(
     { name: "direct", returns: tp.Numpy },
@@ -55,6 +57,7 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 async function serve(...args: string[]) {
   const child = fork(local("../../examples/serve.ts"), ["--port", "0", "--model", model, ...args], {
     execArgv: ["--expose-gc", "--import", tsx, "--import", new URL("./serve-probe.ts", import.meta.url).href],
+    env: { ...process.env, ONESTEP_ENGINE: "onnx" },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   servers.push(child);
