@@ -132,11 +132,18 @@ function drawer(initializer: Exclude<Initializer, VarianceScaling>, rng: Rng, fl
   }
 }
 
+const kinds: readonly Initializer["kind"][] = ["constant", "uniform", "normal", "truncatedNormal", "varianceScaling"];
+
 /**
  * E_DTYPE where an initializer cannot fill a variable of `dtype`: integers take integer constants and integer uniforms only.
- * E_ARGUMENT where it needs fans that `shape` does not have.
+ * E_ARGUMENT where it is none, or needs fans that `shape` does not have.
  */
 export function checkInitializer(where: string, initializer: Initializer, dtype: DType, shape: Shape): void {
+  if (!(kinds as readonly unknown[]).includes((initializer as Initializer | null | undefined)?.kind))
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: the initializer is ${typeof initializer === "string" ? `"${initializer}"` : typeof initializer}, expected one such as flow.zerosInitializer() or flow.truncatedNormal(0.1)`,
+    );
   if (initializer.kind === "varianceScaling") fansOf(where, shape, initializer.dataFormat);
   if (isFloat(dtype)) return;
   const fits =

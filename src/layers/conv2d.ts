@@ -7,7 +7,7 @@ import { conv2d as convolution, requireImages } from "../ops/conv.js";
 import { biasAdd } from "../ops/linalg.js";
 import { channelsLast, type Padding, perAxis } from "../ops/window.js";
 import type { Regularizer } from "../variables/regularizers.js";
-import { type Activation, layerVariable } from "./variable.js";
+import { type Activation, checkActivation, layerVariable } from "./variable.js";
 
 export interface Conv2dOptions {
   /** A number or one per spatial axis; default 1. */
@@ -86,6 +86,7 @@ export function conv2d(
   } = options;
   const where = `layers.conv2d '${name}'`;
   requireImages(where, "inputs", inputs);
+  checkActivation(where, activation);
   const last = channelsLast(where, dataFormat, 2);
   const channels = inputs.shape[last ? 3 : 1]!;
   if (!(Number.isInteger(filters) && filters > 0))

@@ -5,7 +5,7 @@ import { constantInitializer, type Initializer } from "../initializers/initializ
 import { biasAdd, matmul } from "../ops/linalg.js";
 import { reshape } from "../ops/structure.js";
 import type { Regularizer } from "../variables/regularizers.js";
-import { type Activation, layerVariable } from "./variable.js";
+import { type Activation, checkActivation, layerVariable } from "./variable.js";
 
 export interface DenseOptions {
   readonly activation?: Activation;
@@ -61,6 +61,7 @@ export function dense(inputs: Blob, units: number, options: DenseOptions = {}): 
     );
   if (!Number.isInteger(units) || units < 1)
     throw new FlowError("E_ARGUMENT", `layers.dense '${name}': units is ${units}, expected a positive integer`);
+  checkActivation(`layers.dense '${name}'`, activation);
   const width = inputs.shape.at(-1)!;
   const rows = inputs.shape.length > 2 ? reshape(inputs, [-1, width]) : inputs;
   const common = { dtype: inputs.dtype, trainable };

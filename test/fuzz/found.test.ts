@@ -33,3 +33,48 @@ test.each(engines)("checkNumerics lets training values pass (%s)", async (engine
   expect(learningRate.item()).toBeCloseTo(0.1);
   expect(gradientNorm.item()).toBeCloseTo(2.5);
 });
+
+test.each(engines)("x sigmoid(x) in float64 (%s)", async (engine) => {
+  flow.config.engine(engine);
+  const job = flow.globalFunction(
+    { name: "swish", returns: tp.Numpy },
+    [tp.Numpy.Placeholder([2], { dtype: flow.double })],
+    (x) => flow.math.sigmoid(x).mul(x),
+  );
+  for (const [i, value] of ((await job([1, -2])).toArray() as number[]).entries())
+    expect(value).toBeCloseTo([1 / (1 + Math.exp(-1)), -2 / (1 + Math.exp(2))][i]!, 14);
+});
+
+test.each(engines)("a learning rate that float32 lacks, times a matrix product in float64 (%s)", async (engine) => {
+  flow.config.engine(engine);
+  const job = flow.globalFunction(
+    { name: "scaled", returns: tp.Numpy },
+    [tp.Numpy.Placeholder([1, 1], { dtype: flow.double })],
+    (x) =>
+      flow
+        .matmul(x, x)
+        .mul(1 / 3)
+        .add(x),
+  );
+  expect((await job([[1]])).item()).toBeCloseTo(4 / 3, 14);
+});
+
+test("an initializer or an activation that is none is said so", async () => {
+  const { failure } = await import("../jobs/support.js");
+  const wrong = (options: object) =>
+    failure(async () => {
+      const job = flow.globalFunction({ name: "wrong" }, [tp.Numpy.Placeholder([1, 2])], (x) =>
+        flow.layers.dense(x, 2, options),
+      );
+      try {
+        await job([[1, 2]]);
+      } finally {
+        await flow.clearDefaultSession();
+      }
+    });
+  expect((await wrong({ kernelInitializer: "zeros" })).message).toMatch(
+    /the initializer is "zeros", expected one such/,
+  );
+  expect((await wrong({ kernelInitializer: flow.zerosInitializer })).code).toBe("E_ARGUMENT");
+  expect((await wrong({ activation: "relu" })).message).toMatch(/the activation is "relu", expected a function/);
+});
