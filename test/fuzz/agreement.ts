@@ -24,7 +24,7 @@ export const programs: fc.Arbitrary<Program> = fc.record({
   dropout: fc.nat(7).map((n) => n === 7),
   shape: fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 3 }),
   plan: fc.array(numbers(14), { minLength: 1, maxLength: 8 }),
-  train: rarely(job(13), 4),
+  train: rarely(job(12), 4),
   predict: fc.array(job(4), { minLength: 1, maxLength: 2 }),
   calls: fc.array(numbers(8), { minLength: 2, maxLength: 5 }),
   init: fc.nat(15).map((n) => n !== 15),

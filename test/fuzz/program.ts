@@ -274,7 +274,7 @@ function train(
   draw: Draw,
   input: flow.Blob,
   labels: flow.Blob,
-  { logits, blobs }: Made,
+  { logits }: Made,
   mistake: number,
 ): readonly flow.Blob[] {
   const entropy = (): flow.Blob => rec.call("nn.sparseSoftmaxCrossEntropyWithLogits", labels, logits);
@@ -293,15 +293,16 @@ function train(
     },
     () => rec.call("smoothL1Loss", logits, rec.call("math.sin", logits)),
   ])();
+  // Rates that float32 holds: rates are float32, also where the reference engine computes them in float64.
   const schedule = rec.make<flow.optimizer.Schedule>(
     "optimizer.PiecewiseConstantScheduler",
     ...draw.from([
-      [[], [0.05]],
+      [[], [0.0625]],
       [
         [0, 1],
-        [0.1, 0.02, 0.05],
+        [0.125, 0.03125, 0.0625],
       ],
-      [[1], [0.03, 0.01]],
+      [[1], [0.03125, 0.015625]],
     ]),
   );
   const common = {
@@ -319,7 +320,6 @@ function train(
     ...draw.from([{}, {}, { freeze: "head-bias" }, { freeze: [/head-w/] }]),
   };
   const wrong: readonly (() => unknown)[] = [
-    () => undefined,
     () => optimizer.minimize(rec.call("cast", loss, "int32")),
     () => optimizer.minimize(loss, { accumulate: 0 }),
     () => optimizer.minimize(loss, { freeze: "nothing*" }),
@@ -331,16 +331,13 @@ function train(
     () => optimizer.minimize(input),
     () => optimizer.minimize([loss, logits]),
     () => optimizer.minimize([]),
-    () => Promise.resolve(),
   ];
   if (mistake === 0) return [loss];
-  const [last] = [rec.text(options)];
-  rec.note(`minimize(loss, ${last})`);
+  rec.note(`minimize(loss, ${rec.text(options)})`);
   const values = optimizer.minimize(draw.once(4) ? [loss, loss] : loss, options);
   if (mistake > 0) rec.note(`// mistake ${mistake}`);
-  const result = mistake > 0 ? wrong[mistake % wrong.length]!() : undefined;
+  const result = mistake > 0 ? wrong[mistake - 1]!() : undefined;
   if (result instanceof flow.Blob) return [result];
-  void blobs;
   return draw.once(2) ? [values.gradientNorm, values.learningRate, values.step, loss] : [loss];
 }
 
