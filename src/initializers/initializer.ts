@@ -155,13 +155,14 @@ function drawer(initializer: Exclude<Initializer, VarianceScaling>, rng: Rng, fl
   }
 }
 
+const kinds: readonly Initializer["kind"][] = ["constant", "uniform", "normal", "truncatedNormal", "varianceScaling"];
+
 /**
  * E_DTYPE where an initializer cannot fill a variable of `dtype`: integers take integer constants and integer uniforms only.
- * E_ARGUMENT where it needs fans that `shape` does not have.
+ * E_ARGUMENT where it is none, or needs fans that `shape` does not have.
  */
 export function checkInitializer(where: string, initializer: Initializer, dtype: DType, shape: Shape): void {
-  const { kind } = (initializer ?? {}) as { readonly kind?: unknown };
-  if (typeof kind !== "string")
+  if (!(kinds as readonly unknown[]).includes((initializer as Initializer | null | undefined)?.kind))
     throw new FlowError(
       "E_ARGUMENT",
       `${where}: initializer is ${textOfValue(initializer)}, expected one such as flow.zerosInitializer()`,

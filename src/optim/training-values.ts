@@ -70,5 +70,8 @@ export function resolveTrainingValues(
       if (output === stand) builder.outputs[i] = computed;
     });
     for (const [variable, next] of builder.updates) if (next === stand) builder.updates.set(variable, computed);
+    // Nobody feeds what stood for the value; a check of all values must not meet it.
+    const at = builder.nodes.indexOf(stand.node);
+    if (at !== -1) builder.nodes.splice(at, 1);
   }
 }

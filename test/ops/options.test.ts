@@ -88,6 +88,8 @@ const outside: Readonly<Record<string, () => Values>> = {
   globalFunction: () => [{}, () => null],
   "data.loadMnist": () => [],
   "train.CheckPoint.init": () => [],
+  "train.CheckPoint.load": () => ["./model"],
+  "train.CheckPoint.save": () => ["./model"],
 };
 
 /** Not for users to call: the error class, which takes the options of Error, and what optimizers ask of a schedule. */

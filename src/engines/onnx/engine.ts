@@ -1,7 +1,7 @@
 import { bug } from "../../core/errors.js";
 import { type Tensor, zeros } from "../../core/tensor.js";
 import type { BlobType } from "../../graph/blob.js";
-import { type Graph, inputsOf } from "../../graph/graph.js";
+import { type Graph, inputsOf, type Node } from "../../graph/graph.js";
 import { assertCheck, type Engine, type EngineOptions, type EngineSession, type Staging } from "../engine.js";
 import { blockSize } from "./block-size.js";
 import { encodeModel } from "./encode.js";
@@ -28,10 +28,17 @@ interface Slot {
 }
 
 interface CompiledJob {
-  readonly model: Model;
+  readonly model: Pick<Model, "run" | "release">;
   readonly graph: Graph;
   readonly variables: readonly string[];
 }
+
+// onnxruntime fuses x * sigmoid(x) and its like also in float64, where it has no kernel for the result.
+const fusesWrong = ({ op, outputs }: Node): boolean =>
+  (op === "sigmoid" || op === "tanh") && outputs[0]!.dtype === "float64";
+
+// onnxruntime refuses a model without nodes.
+const nothing: CompiledJob["model"] = { run: () => Promise.resolve(), release: () => undefined };
 
 class OnnxSession implements EngineSession {
   readonly #jobs = new Map<string, CompiledJob>();
@@ -48,17 +55,20 @@ class OnnxSession implements EngineSession {
     }
     for (const { name, graph: given, context } of jobs) {
       const graph = fuse(given, context);
+      if (graph.outputs.length + graph.updates.size + graph.checks.length === 0) {
+        this.#jobs.get(name)?.model.release();
+        this.#jobs.set(name, { model: nothing, graph, variables: [] });
+        continue;
+      }
       const convolves = graph.nodes.some(({ op }) => ["conv", "convInputGrad", "onnx.convBias"].includes(op));
       const model = lower(name, graph, convolves ? await blockSize(this.runtime) : undefined);
       const bytes = await encodeModel(model);
       this.options.onModel?.(name, "onnx", bytes);
       const { threads } = this.options;
-      const loaded = await this.runtime.load(
-        bytes,
-        model.inputs,
-        model.outputs,
-        threads === undefined ? {} : { threads },
-      );
+      const loaded = await this.runtime.load(bytes, model.inputs, model.outputs, {
+        ...(threads === undefined ? {} : { threads }),
+        fusions: !graph.nodes.some(fusesWrong),
+      });
       this.#jobs.get(name)?.model.release();
       this.#jobs.set(name, {
         model: loaded,

@@ -58,6 +58,8 @@ function gemmOf(product: Blob, c: Blob, old: Blob, sign: number, single: (blob: 
   if (!single(old)) return undefined;
   const scaled = product.node.op === "multiply" ? constantValue(product.node.inputs[1]!) : undefined;
   if (scaled !== undefined && !single(old.node.inputs[0]!)) return undefined;
+  // Gemm's alpha is float32.
+  if (scaled !== undefined && product.dtype === "float64" && Math.fround(scaled) !== scaled) return undefined;
   const matmul = scaled === undefined ? product : product.node.inputs[0]!;
   const { shape } = matmul;
   if (matmul.node.op !== "matmul" || shape.length !== 2 || !sameShape(matmul.shape, product.shape)) return undefined;

@@ -23,11 +23,12 @@ export async function openBinding(): Promise<Runtime> {
   return {
     kind: "binding",
     value: (tensor) => new BindingValue(ort, tensor),
-    async load(bytes, inputs, outputs, { threads }: LoadOptions) {
+    async load(bytes, inputs, outputs, { threads, fusions = true }: LoadOptions) {
       const session = await explained(() =>
         ort.InferenceSession.create(bytes, {
           logSeverityLevel: 3,
           ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+          ...(fusions ? {} : { graphOptimizationLevel: "basic" as const }),
         }),
       );
       return new BindingModel(session, inputs, outputs);

@@ -19,6 +19,7 @@ const table = {
   CreateSessionFromArray: [8, "void *", ["void *", "void *", "size_t", "void *", "void *"]],
   Run: [9, "void *", ["void *", "void *", "void *", "void *", "size_t", "void *", "size_t", "void *"]],
   CreateSessionOptions: [10, "void *", ["void *"]],
+  SetSessionGraphOptimizationLevel: [23, "void *", ["void *", "int"]],
   SetIntraOpNumThreads: [24, "void *", ["void *", "int"]],
   CreateTensorWithDataAsOrtValue: [49, "void *", ["void *", "void *", "size_t", "void *", "size_t", "int", "void *"]],
   CreateCpuMemoryInfo: [69, "void *", ["int", "int", "void *"]],
@@ -30,6 +31,7 @@ const table = {
 type Api = Record<keyof typeof table, NativeFunction>;
 
 const logErrorsOnly = 3;
+const basicOptimizations = 1;
 
 /** A pointer-sized cell that native code writes; its buffer never moves. */
 const cell = (): BigUint64Array => new BigUint64Array(new ArrayBuffer(8));
@@ -100,11 +102,12 @@ class CApi implements Runtime {
     bytes: Uint8Array,
     inputs: readonly Port[],
     outputs: readonly Port[],
-    { threads }: LoadOptions,
+    { threads, fusions = true }: LoadOptions,
   ): Promise<Model> {
     const options = this.#made((out) => this.api.CreateSessionOptions(out));
     try {
       if (threads !== undefined) this.check(this.api.SetIntraOpNumThreads(options, threads));
+      if (!fusions) this.check(this.api.SetSessionGraphOptimizationLevel(options, basicOptimizations));
       const out = cell();
       this.check(await call(this.api.CreateSessionFromArray, this.#env, bytes, bytes.byteLength, options, out));
       return new CModel(this, out[0]!, inputs, outputs);

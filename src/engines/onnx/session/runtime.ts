@@ -16,6 +16,8 @@ export interface Model {
 export interface LoadOptions {
   /** Threads of one op; all cores where left out. */
   readonly threads?: number;
+  /** False keeps onnxruntime from putting ops of its own in the place of several; default true. */
+  readonly fusions?: boolean;
 }
 
 /** onnxruntime, by one of two ways in. */
