@@ -3,7 +3,7 @@ import { lstat, readFile, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { byteSize, dtypes } from "../core/dtype.js";
 import { FlowError } from "../core/errors.js";
-import { isRecord, parseJson } from "../core/json.js";
+import { isRecord, type Json, parseJson } from "../core/json.js";
 import { sameShape, sizeOf, typeText } from "../core/shape.js";
 import { bytesOf, fromBytes, type Tensor, zeros } from "../core/tensor.js";
 import { errnoOf, mapBounded, readInto } from "./files.js";
@@ -143,12 +143,19 @@ async function readState(where: string, path: string): Promise<RunState | undefi
   if (isRecord(state) && isCount(state.format) && state.format > 1) {
     throw refuse(`has format ${state.format}, expected 1; a newer onestep wrote it, update this one`);
   }
-  if (!isRecord(state) || state.format !== 1 || !Number.isFinite(state.seed) || !isCounts(state.calls)) {
+  if (
+    !isRecord(state) ||
+    state.format !== 1 ||
+    !Number.isFinite(state.seed) ||
+    !isCounts(state.calls) ||
+    !isRecord(state.data ?? {})
+  ) {
     throw refuse(
       "is damaged, expected JSON {format: 1, seed, calls}; delete it to load without the seed and call counts",
     );
   }
-  return { seed: state.seed as number, calls: state.calls };
+  const data = state.data as Readonly<Record<string, Json>> | undefined;
+  return { seed: state.seed as number, calls: state.calls, ...(data === undefined ? {} : { data }) };
 }
 
 const isDType = (value: unknown): value is string => (dtypes as readonly unknown[]).includes(value);

@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import fsExtra from "fs-extra";
 import type { DType } from "../core/dtype.js";
 import { bug, FlowError } from "../core/errors.js";
+import type { Json } from "../core/json.js";
 import { type Shape, sameShape, typeText } from "../core/shape.js";
 import { bytesOf, type Tensor } from "../core/tensor.js";
 import { errnoOf, mapBounded, syncDirectory, writeSynced } from "./files.js";
@@ -22,6 +23,10 @@ export interface StoredVariable {
 export interface RunState {
   readonly seed: number;
   readonly calls: Readonly<Record<string, number>>;
+  /** Positions of data sources, by name. */
+  readonly data?: Readonly<Record<string, Json>> | undefined;
+  /** What a checkpoint manager records of the save. */
+  readonly saved?: Json | undefined;
 }
 
 /**
@@ -105,7 +110,7 @@ async function writeTree(
   root: string,
   variables: readonly StoredVariable[],
   read: (name: string) => Promise<Tensor>,
-  { seed, calls }: RunState,
+  { seed, calls, data = {}, saved }: RunState,
 ): Promise<void> {
   await mkdir(root);
   await mapBounded(variables, async ({ name, dtype, shape, fileName }) => {
@@ -121,7 +126,16 @@ async function writeTree(
   });
   // Sorted, so that equal states give equal bytes.
   const sorted = Object.fromEntries(Object.entries(calls).sort(([a], [b]) => (a < b ? -1 : 1)));
-  await writeSynced(join(root, STATE), jsonBytes({ format: 1, seed, calls: sorted }));
+  await writeSynced(
+    join(root, STATE),
+    jsonBytes({
+      format: 1,
+      seed,
+      calls: sorted,
+      ...(Object.keys(data).length > 0 ? { data } : {}),
+      ...(saved === undefined ? {} : { saved }),
+    }),
+  );
   await syncDirectory(root);
   await mkdir(join(root, DONE));
   await syncDirectory(root);

@@ -1,9 +1,11 @@
 import { missingLine, planLoad } from "../checkpoint/read.js";
 import { saveCheckpoint } from "../checkpoint/write.js";
 import { checkOptions, FlowError } from "../core/errors.js";
+import type { Json } from "../core/json.js";
 import type { Tensor } from "../core/tensor.js";
 import { activeBuilder } from "../graph/trace.js";
 import { defaultSession } from "./session.js";
+import { RECORD } from "./stateful.js";
 
 export interface InitOptions {
   /** Leave variables that have a value as they are; default false: all are set again, to the same first values. */
@@ -38,9 +40,11 @@ export class CheckPoint {
    * Saves into `path`, which must be missing or an empty directory, each time. After a crash at any moment `path` is
    * either as before or complete.
    */
-  save(path: string): Promise<void> {
+  save(path: string, options: { readonly [RECORD]?: Promise<Json> } = {}): Promise<void> {
     const session = outside("save");
     checkPath("save", path);
+    // Positions are those of the call: batches handed out so far went to job calls made before it.
+    const data = session.stateful.states();
     return session.enqueue("checkPoint.save", async () => {
       const variables = session.registry.all();
       const missing = variables.find(({ name }) => !session.isInitialized(name));
@@ -49,7 +53,12 @@ export class CheckPoint {
           "E_UNINITIALIZED",
           `checkPoint.save('${path}'): variable '${missing.name}' has no value; call init or load first. Nothing was written`,
         );
-      await saveCheckpoint(path, variables, (name) => session.read(name), { seed: session.seed, calls: session.calls });
+      await saveCheckpoint(path, variables, (name) => session.read(name), {
+        seed: session.seed,
+        calls: session.calls,
+        data,
+        saved: await options[RECORD],
+      });
     });
   }
 
@@ -63,10 +72,12 @@ export class CheckPoint {
     return session.enqueue("checkPoint.load", async () => {
       const { values, missing, state, warnings } = await planLoad(path, session.registry.all());
       const initial = new Map<string, Tensor>();
+      const restoreData = session.stateful.prepare(state?.data ?? {});
       if (state !== undefined) session.resume(state.seed, state.calls);
       for (const spec of session.registry.all())
         if (!values.has(spec.name)) initial.set(spec.name, await session.initialValue(spec));
       for (const [name, value] of [...values, ...initial]) await session.write(name, value);
+      restoreData();
       for (const warning of warnings) process.stderr.write(`${warning}\n`);
       for (const variable of missing) process.stdout.write(`${missingLine(path, variable)}\n`);
       return { loaded: [...values.keys()].sort(), initialized: missing.map(({ name }) => name) };

@@ -10,6 +10,7 @@ import { engineFor, type Settings } from "./config.js";
 import { debugLevel, writeModel } from "./debug.js";
 import { HostRunner } from "./host.js";
 import { Queue } from "./queue.js";
+import { StatefulSet } from "./stateful.js";
 import { argumentName, type Declaration, type TracedJob, traceJob } from "./trace-job.js";
 
 interface ReadyJob {
@@ -22,6 +23,8 @@ interface ReadyJob {
 export class Session {
   readonly settings: Settings = {};
   readonly registry = new VariableRegistry();
+  /** What checkpoints hold beside variables: positions of data sources. */
+  readonly stateful = new StatefulSet();
   readonly #queue = new Queue();
   readonly #declared = new Map<string, Declaration>();
   readonly #ready = new Map<string, ReadyJob>();
@@ -43,6 +46,11 @@ export class Session {
       if (debugLevel() >= 1) process.stderr.write(`--- seed ${this.#seed}\n`);
     }
     return this.#seed;
+  }
+
+  /** True once the seed is drawn, loaded or read. */
+  get seeded(): boolean {
+    return this.#seed !== undefined;
   }
 
   /** Calls each job has made; they choose the random streams of the next. */
