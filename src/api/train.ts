@@ -1,1 +1,9 @@
-export { CheckPoint, type InitOptions, type LoadReport } from "../job/check-point.js";
+export type { Rename } from "../checkpoint/rename.js";
+export {
+  CheckPoint,
+  type InitOptions,
+  type LoadOptions,
+  type LoadReport,
+  type SaveOptions,
+} from "../job/check-point.js";
+export { type ManagedSaveOptions, type ManagerOptions, SimpleCheckPointManager } from "../job/check-point-manager.js";

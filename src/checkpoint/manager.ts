@@ -1,10 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { readdir, readFile, rename } from "node:fs/promises";
+import { readdir, readFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import fsExtra from "fs-extra";
-import { isRecord, type Json, parseJson } from "../core/json.js";
-import { absent, damageOf, isFinished } from "./damage.js";
-import { STATE } from "./layout.js";
+import { FlowError } from "../core/errors.js";
+import { isRecord, type Json } from "../core/json.js";
+import { errnoOf } from "./files.js";
+import { DONE, STATE } from "./layout.js";
+import { readState } from "./meta.js";
+import { verifyCheckpoint } from "./verify.js";
 
 /** Which checkpoints stay. With none of the numbers all do; else the newest does, and what any rule keeps. */
 export interface Retention {
@@ -54,19 +57,36 @@ export async function listing(
     const dir = join(root, name);
     const names = await readdir(dir).catch(absent);
     if (names === undefined) continue;
-    if (!(await isFinished(dir))) {
-      skipped.push({ name, why: (await damageOf(dir)) ?? "", finished: false });
+    if ((await stat(join(dir, DONE)).catch(absent)) === undefined) {
+      const why = `it has no '${DONE}': its save never finished, or a tool dropped the empty folder`;
+      skipped.push({ name, why, finished: false });
       continue;
     }
-    const text = await readFile(join(dir, STATE), "utf8").catch(absent);
-    const state = text === undefined ? undefined : parseJson(text);
-    if (text !== undefined && !isRecord(state)) {
-      skipped.push({ name, why: `its '${STATE}' is damaged`, finished: true });
-      continue;
+    try {
+      const state = await readState(`'${name}'`, join(dir, STATE));
+      entries.push({ name, step: await stepOf(dir, names), record: recordOf(state?.saved) });
+    } catch (error) {
+      if (!(error instanceof FlowError)) throw error;
+      skipped.push({ name, why: error.message, finished: true });
     }
-    entries.push({ name, step: await stepOf(dir, names), record: recordOf(isRecord(state) ? state.saved : undefined) });
   }
   return { entries: entries.sort(byAge), skipped };
+}
+
+/** What is wrong with the marked checkpoint at `dir`, all hashes checked, or undefined. */
+export async function damageOf(dir: string): Promise<string | undefined> {
+  try {
+    return (await verifyCheckpoint(dir)).problems[0]?.message;
+  } catch (error) {
+    if (error instanceof FlowError) return error.message;
+    throw error;
+  }
+}
+
+/** Undefined where nothing is; any other error is thrown on. */
+function absent(error: unknown): undefined {
+  const code = errnoOf(error);
+  if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
 }
 
 const stepPrefix = "System-Train-TrainStep-";
@@ -93,7 +113,11 @@ export function recordJson({ run, save, metric }: SaveRecord): Json {
 
 // Saves of a run in their order, which is that of its steps; what no manager saved is older than all.
 function byAge(a: Entry, b: Entry): number {
-  const keys = ({ record, step }: Entry): readonly number[] => [record?.run ?? -1, record?.save ?? -1, record ? step : 0];
+  const keys = ({ record, step }: Entry): readonly number[] => [
+    record?.run ?? -1,
+    record?.save ?? -1,
+    record ? step : 0,
+  ];
   const [left, right] = [keys(a), keys(b)];
   const at = left.findIndex((key, i) => key !== right[i]);
   return at === -1 ? (a.name < b.name ? -1 : 1) : left[at]! - right[at]!;

@@ -1,11 +1,9 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { damageOf } from "../checkpoint/damage.js";
-import { best, type Entry, listing, prune, type Retention, recordJson } from "../checkpoint/manager.js";
-import { sweepAbandoned } from "../checkpoint/write.js";
+import { best, damageOf, type Entry, listing, prune, type Retention, recordJson } from "../checkpoint/manager.js";
 import { checkOptions, FlowError } from "../core/errors.js";
 import type { Json } from "../core/json.js";
-import { CheckPoint } from "./check-point.js";
+import { CheckPoint, type LoadOptions, type SaveOptions } from "./check-point.js";
 import { RECORD } from "./stateful.js";
 
 export interface ManagerOptions extends Retention {
@@ -13,7 +11,7 @@ export interface ManagerOptions extends Retention {
   readonly prefix?: string;
 }
 
-export interface ManagedSaveOptions {
+export interface ManagedSaveOptions extends SaveOptions {
   /** What `keepBest` and `bestCheckpoint` compare; NaN is never best. */
   readonly metric?: number;
 }
@@ -39,7 +37,10 @@ export class SimpleCheckPointManager {
     const where = "SimpleCheckPointManager";
     const all = typeof prefix === "string" ? { prefix, ...options } : prefix;
     if (typeof rootPath !== "string" || rootPath === "")
-      throw new FlowError("E_ARGUMENT", `${where}: rootPath is ${rootPath === "" ? "empty" : typeof rootPath}, expected a path`);
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${where}: rootPath is ${rootPath === "" ? "empty" : typeof rootPath}, expected a path`,
+      );
     checkOptions(where, all, ["prefix", "keepLast", "keepBest", "mode", "keepEvery"]);
     const { prefix: start = "snapshot_", ...retention } = all;
     if (typeof start !== "string" || !/^([\w+-][\w.+-]{0,99})?$/.test(start))
@@ -61,9 +62,13 @@ export class SimpleCheckPointManager {
       mkdirSync(rootPath, { recursive: true });
       if (!statSync(rootPath).isDirectory()) throw new Error("it is not a directory");
     } catch (cause) {
-      throw new FlowError("E_CKPT_DIR", `${where}('${rootPath}'): ${(cause as Error).message}; give a folder for checkpoints`, {
-        cause,
-      });
+      throw new FlowError(
+        "E_CKPT_DIR",
+        `${where}('${rootPath}'): ${(cause as Error).message}; give a folder for checkpoints`,
+        {
+          cause,
+        },
+      );
     }
   }
 
@@ -86,10 +91,11 @@ export class SimpleCheckPointManager {
    * Loads the newest whole checkpoint and resolves to its name; without any, initialises, saves and resolves to null. Where there are
    * checkpoints and none is whole, that is an error.
    */
-  async initializeOrRestore(): Promise<string | null> {
+  async initializeOrRestore(options: LoadOptions = {}): Promise<string | null> {
     const { name, broken } = await this.#whole((entries) => [...entries].reverse());
     if (name !== null) {
-      await this.#checkPoint.load(join(this.#root, name));
+      // All hashes have just been checked.
+      await this.#checkPoint.load(join(this.#root, name), { verify: false, ...options });
       // Saves from here on are a new run, whatever this object saved before.
       this.#run = undefined;
       return name;
@@ -122,7 +128,6 @@ export class SimpleCheckPointManager {
     await done;
     this.#pruning = this.#pruning.then(async () => {
       try {
-        await sweepAbandoned(this.#root, (stem) => stem.startsWith(this.#prefix.slice(0, 40)));
         await prune(this.#root, this.#prefix, this.#retention);
       } catch (error) {
         // The new checkpoint is complete; too many old ones are no reason to stop a run.
