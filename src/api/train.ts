@@ -7,3 +7,4 @@ export {
   type SaveOptions,
 } from "../job/check-point.js";
 export { type ManagedSaveOptions, type ManagerOptions, SimpleCheckPointManager } from "../job/check-point-manager.js";
+export { onInterrupt, type Removable } from "../job/on-interrupt.js";

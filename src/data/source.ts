@@ -26,7 +26,7 @@ export type BatchState = {
 export interface SourceHooks {
   /** The seed where the user gave none. */
   readonly seed: () => number;
-  /** Called when a batch is asked for, before it is handed out: everything handed out earlier has been used. */
+  /** Called when a batch is asked for, and before it is handed out: everything handed out earlier has been used. */
   readonly boundary: () => Promise<void> | undefined;
   /** Called by `close`. */
   readonly closed: () => void;
@@ -187,6 +187,8 @@ export class BatchSource<T> implements AsyncIterable<T> {
         await this.#reset();
         throw error;
       }
+      const held = this.#hooks.boundary();
+      if (held !== undefined) await held;
       if (generation !== this.#generation) continue;
       if (made === undefined) this.#endEpoch();
       else this.#offset++;

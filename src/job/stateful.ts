@@ -20,6 +20,7 @@ export class StatefulSet {
   #unclaimed = new Map<string, Json>();
   readonly #made = new Map<string, number>();
   #waiting: (() => Promise<void>) | undefined;
+  #holding: Promise<void> | undefined;
 
   /** `<kind>_0`, `<kind>_1`, ... in the order of calls. */
   nextName(kind: string): string {
@@ -67,16 +68,18 @@ export class StatefulSet {
 
   /**
    * Calls `work` where everything that states count as used has been used: now, or when a data source is asked for its next batch.
+   * From then on data sources hand out nothing before it has ended.
    */
   atBoundary(work: () => Promise<void>): void {
     if ([...this.#members.values()].some((member) => member.busy)) this.#waiting = work;
-    else void work();
+    else this.#holding = work();
   }
 
-  /** A member tells that it was asked for more; the promise is of what waited for that. */
+  /** A member tells that it was asked for more; the promise is of what it must wait for. */
   boundary(): Promise<void> | undefined {
     const work = this.#waiting;
     this.#waiting = undefined;
-    return work?.();
+    if (work !== undefined) this.#holding = work();
+    return this.#holding;
   }
 }
