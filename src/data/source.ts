@@ -59,6 +59,7 @@ export class BatchSource<T> implements AsyncIterable<T> {
   // Counts what makes batches under way stale: a restore, the end of an epoch, an error.
   #generation = 0;
   #looping = 0;
+  #restored = false;
   #closed = false;
 
   /** @internal Made by flow.data.batches. */
@@ -113,6 +114,7 @@ export class BatchSource<T> implements AsyncIterable<T> {
       this.#epoch = epoch;
       this.#offset = offset;
       this.#seed = seed;
+      this.#restored = true;
       void this.#reset();
     };
   }
@@ -126,6 +128,7 @@ export class BatchSource<T> implements AsyncIterable<T> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     let out = false;
+    this.#tellFinished();
     try {
       while (this.#more()) {
         const made = await this.#next();
@@ -146,6 +149,7 @@ export class BatchSource<T> implements AsyncIterable<T> {
   /** @internal */
   protected *iterate(make: SyncFeeder["make"]): Generator<T, void, undefined> {
     let out = false;
+    this.#tellFinished();
     try {
       while (this.#more()) {
         // A loop that cannot wait goes on; what runs at the boundary has begun before it does.
@@ -165,6 +169,16 @@ export class BatchSource<T> implements AsyncIterable<T> {
     } finally {
       if (out) this.#breakOff();
     }
+  }
+
+  /** A loop that does nothing because of what another run did would be a riddle. */
+  #tellFinished(): void {
+    const { epochs } = this.#setup;
+    if (!this.#restored || epochs === undefined || this.#epoch < epochs) return;
+    this.#restored = false;
+    process.stderr.write(
+      `${this.#where}: no batches: the restored position is behind epoch ${this.#epoch} of ${epochs}; for another run over the data load with { resume: false }\n`,
+    );
   }
 
   #more(): boolean {
@@ -261,7 +275,7 @@ export class BatchSource<T> implements AsyncIterable<T> {
       const [key, value] = differing;
       throw new FlowError(
         "E_DATA",
-        `${this.#where}: the stored position has ${key} ${JSON.stringify(state[key] ?? null)}, this source ${JSON.stringify(value)}: it would go on in another order; make the source as it was, or give it another { name } to start at its beginning`,
+        `${this.#where}: the stored position has ${key} ${JSON.stringify(state[key] ?? null)}, this source ${JSON.stringify(value)}: it would go on in another order; make the source as it was; to start at its beginning give it another { name } or load with { resume: false }`,
       );
     }
     const { length } = this.#feeder;

@@ -26,6 +26,8 @@ export interface SaveOptions {
 export interface LoadOptions extends ReadOptions {
   /** Checks everything and gives the report, but changes and prints nothing; default false. */
   readonly dryRun?: boolean;
+  /** False takes values alone: seed, call counts and positions of data sources stay the program's own, as fine-tuning wants. Default true. */
+  readonly resume?: boolean;
 }
 
 /** What a load did (or would do); names in order. */
@@ -112,9 +114,9 @@ export class CheckPoint {
     const session = outside("load");
     checkPath("load", path);
     const where = `checkPoint.load('${path}')`;
-    checkOptions(where, options, [...readOptions, "dryRun"]);
-    const { verify = true, strict = false, allowEmpty = false, dryRun = false } = options;
-    checkFlags(where, { verify, strict, allowEmpty, dryRun });
+    checkOptions(where, options, [...readOptions, "dryRun", "resume"]);
+    const { verify = true, strict = false, allowEmpty = false, dryRun = false, resume = true } = options;
+    checkFlags(where, { verify, strict, allowEmpty, dryRun, resume });
     return session.enqueue("checkPoint.load", async () => {
       const specs = session.registry.all();
       const staging = dryRun ? undefined : await session.stage();
@@ -128,9 +130,9 @@ export class CheckPoint {
           extras: state?.extras,
           warnings,
         };
-        const restoreData = session.stateful.prepare(state?.data ?? {});
+        const restoreData = session.stateful.prepare((resume && state?.data) || {});
         if (staging === undefined) return report;
-        if (state !== undefined) session.resume(state.seed, state.calls);
+        if (state !== undefined && resume) session.resume(state.seed, state.calls);
         const wanted = new Set(report.initialized);
         for (const spec of specs.filter(({ name }) => wanted.has(name)))
           (staging.tensor(spec.name).data as Float32Array).set((await session.initialValue(spec)).data as Float32Array);

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as flow from "onestep";
 import { tp } from "onestep";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { hashOf, runProgram } from "./programs/run.js";
 import type { Plan } from "./programs/train.js";
 import { failure, scratch } from "./support.js";
@@ -81,6 +81,38 @@ for (const [engine, optimizer, source] of [
       expect(hashOf(other.final)).not.toBe(hash);
     }
   }, 120_000);
+
+test("killed at ten random moments, saving after each step: the same bits as a run never stopped", async () => {
+  const folder = scratch();
+  const plan: Plan = {
+    engine: "onnx",
+    optimizer: "adam",
+    source: "arrays",
+    seed: 7,
+    steps: 60,
+    final: join(folder, "a"),
+  };
+  const straight = await runProgram("train", plan);
+  let kills = 0;
+  for (let attempt = 0; kills < 10 && attempt < 12; attempt++) {
+    const at = 1 + Math.floor(Math.random() * 5);
+    const delay = Math.random() * 12;
+    let lines = 0;
+    const part = await runProgram("train", { ...plan, root: join(folder, "root"), saveEvery: 1 }, async (_, child) => {
+      if (++lines !== at) return;
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      child.kill("SIGKILL");
+    });
+    if (part.signal === "SIGKILL") kills++;
+    for (const [step, line] of numbered(part.lines)) expect(line).toBe(straight.lines[step - 1]);
+    expect(part.stderr).toBe("");
+  }
+  expect(kills).toBeGreaterThan(4);
+  const rest = await runProgram("train", { ...plan, root: join(folder, "root"), final: join(folder, "b") });
+  expect([rest.code, rest.stderr]).toEqual([0, ""]);
+  for (const [step, line] of numbered(rest.lines)) expect(line).toBe(straight.lines[step - 1]);
+  expect(hashOf(join(folder, "b"))).toBe(hashOf(join(folder, "a")));
+}, 120_000);
 
 const images = new flow.NdArray<"float32">(
   Float32Array.from({ length: 44 }, (_, i) => Math.sin(i * i)),
@@ -212,7 +244,7 @@ test("a source that differs is refused before anything changes, at the load or w
   const error = await failure(() => new CheckPoint().load(path));
   expect(error.code).toBe("E_DATA");
   expect(error.message).toMatch(
-    /'batches_0': the stored position has shuffle true, this source false.*another \{ name \}/,
+    /'batches_0': the stored position has shuffle true, this source false.*another \{ name \} or load with \{ resume: false \}/,
   );
   expect((await failure(() => new CheckPoint().load(path, { dryRun: true }))).code).toBe("E_DATA");
   await new CheckPoint().save(twin);
@@ -232,6 +264,34 @@ test("a source that differs is refused before anything changes, at the load or w
   expect(stateOf(carried).data).toEqual(stateOf(path).data);
   const renamed = flow.data.batches([images, labels], { batchSize: 3, lastBatch: "drop", name: "finetune" });
   expect([renamed.epoch, renamed.offset]).toEqual([0, 0]);
+});
+
+test("resume: false takes values alone; a finished run that is resumed says why it makes no step", async () => {
+  const path = join(scratch(), "m");
+  const first = await fresh("reference", 5);
+  await new CheckPoint().init();
+  const whole = await run(first);
+  await new CheckPoint().save(path);
+
+  const again = await fresh("reference", undefined);
+  const source = again.make();
+  await new CheckPoint().load(path);
+  const told = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
+  expect(await run(again, source)).toEqual([]);
+  expect(await run(again, source)).toEqual([]);
+  expect(told.mock.calls.map(([text]) => text)).toEqual([
+    expect.stringMatching(/'batches_0': no batches: the restored position is behind epoch 3 of 3; .*resume: false/),
+  ]);
+  told.mockRestore();
+
+  // The same seed, and as many calls made: order and dropout are those of the first run, from its last weights.
+  const tuned = await fresh("reference", 5);
+  const anew = tuned.make();
+  await new CheckPoint().load(path, { resume: false });
+  const order = (lines: readonly string[]): string[] => lines.map((line) => line.split(" ").slice(0, 2).join());
+  const second = await run(tuned, anew);
+  expect(order(second)).toEqual(order(whole));
+  expect(second).not.toEqual(whole);
 });
 
 test("damaged positions are errors", async () => {
