@@ -73,7 +73,7 @@ export async function readState(where: string, path: string): Promise<RunState |
   if (
     !isRecord(parsed) ||
     parsed.format !== 1 ||
-    !Number.isFinite(parsed.seed) ||
+    !isCount(parsed.seed) ||
     !isCounts(parsed.calls) ||
     !isRecord(parsed.data ?? {})
   ) {
