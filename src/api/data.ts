@@ -5,3 +5,8 @@
 
 export { Batches } from "../data/batch.js";
 export { type LoadMnistOptions, loadMnist } from "../data/mnist.js";
+export type { BatchOptions, LastBatch } from "../data/plan.js";
+export type { Arrays, ElementContext, IndexedSource } from "../data/sized.js";
+export { ArrayBatchSource, BatchSource, type BatchState } from "../data/source.js";
+export type { StreamContext, StreamSource } from "../data/stream.js";
+export { type BatchOf, batches } from "../job/batches.js";

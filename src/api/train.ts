@@ -11,3 +11,5 @@ export {
   type LoadReport,
   type SaveOptions,
 } from "../job/check-point.js";
+export { type ManagedSaveOptions, type ManagerOptions, SimpleCheckPointManager } from "../job/check-point-manager.js";
+export { onInterrupt, type Removable } from "../job/on-interrupt.js";

@@ -19,6 +19,10 @@ export interface RunState {
   readonly seed: number;
   /** How many calls each job has made. */
   readonly calls: Readonly<Record<string, number>>;
+  /** Positions of data sources, by name. */
+  readonly data?: Readonly<Record<string, Json>>;
+  /** What a checkpoint manager records of the save. */
+  readonly saved?: Json | undefined;
   /** What the user added. */
   readonly extras?: Json;
 }
@@ -50,10 +54,10 @@ export async function readMeta(where: string, path: string): Promise<Meta | unde
 }
 
 /** The bytes of `onestep.json`; the last key is the hash of the others. */
-export function stateBytes({ seed, calls, ...rest }: RunState): Uint8Array {
+export function stateBytes({ seed, calls, data = {}, ...rest }: RunState): Uint8Array {
   // Sorted, so that equal states give equal bytes.
   const sorted = Object.fromEntries(Object.entries(calls).sort(([a], [b]) => (a < b ? -1 : 1)));
-  const state = { format: 1, seed, calls: sorted, ...rest };
+  const state = { format: 1, seed, calls: sorted, ...(Object.keys(data).length > 0 && { data }), ...rest };
   return jsonBytes({ ...state, sha256: hashOf(state) });
 }
 
@@ -66,7 +70,13 @@ export async function readState(where: string, path: string): Promise<RunState |
   if (isRecord(parsed) && isCount(parsed.format) && parsed.format > 1) {
     throw refuse(`has format ${parsed.format}, expected 1; a newer onestep wrote it, update this one`);
   }
-  if (!isRecord(parsed) || parsed.format !== 1 || !isCount(parsed.seed) || !isCounts(parsed.calls)) {
+  if (
+    !isRecord(parsed) ||
+    parsed.format !== 1 ||
+    !isCount(parsed.seed) ||
+    !isCounts(parsed.calls) ||
+    !isRecord(parsed.data ?? {})
+  ) {
     throw refuse(
       "is damaged, expected JSON {format: 1, seed, calls}; delete it to load without the seed and call counts",
     );
@@ -78,8 +88,14 @@ export async function readState(where: string, path: string): Promise<RunState |
     const fix = `it was damaged or edited after its save; changed on purpose? onestep verify --accept ${dirname(path)}`;
     throw new FlowError("E_CKPT_HASH", `${where}: ${what}: ${fix}`);
   }
-  const { seed, calls, extras } = state as { seed: number; calls: Record<string, number>; extras?: Json };
-  return { seed, calls, ...(extras !== undefined && { extras }) };
+  const { seed, calls, data, saved, extras } = state as unknown as RunState;
+  return {
+    seed,
+    calls,
+    ...(data !== undefined && { data }),
+    ...(saved !== undefined && { saved }),
+    ...(extras !== undefined && { extras }),
+  };
 }
 
 /** The bytes of an `onestep.json` whose last key is made to fit the others again. */

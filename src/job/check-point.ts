@@ -7,6 +7,7 @@ import type { Tensor } from "../core/tensor.js";
 import { activeBuilder } from "../graph/trace.js";
 import { fromCallSite } from "./call-site.js";
 import { defaultSession, type Session } from "./session.js";
+import { RECORD } from "./stateful.js";
 
 /** Options of `checkPoint.init`. */
 export interface InitOptions {
@@ -29,6 +30,8 @@ export interface SaveOptions {
 export interface LoadOptions extends ReadOptions {
   /** Checks everything and gives the report, but changes and prints nothing; default false. */
   readonly dryRun?: boolean;
+  /** False takes values alone: seed, call counts and positions of data sources stay the program's own, as fine-tuning wants. Default true. */
+  readonly resume?: boolean;
 }
 
 /** What a load did (or would do); names in order. */
@@ -81,7 +84,7 @@ export class CheckPoint {
    * Saves into `path`, which must be missing or an empty directory, each time. After a crash at any moment `path` is
    * either as before or complete; it is complete when this resolves, in the background too.
    */
-  save(path: string, options: SaveOptions = {}): Promise<void> {
+  save(path: string, options: SaveOptions & { readonly [RECORD]?: Promise<Json> } = {}): Promise<void> {
     const session = outside("save");
     checkPath("save", path);
     const where = `checkPoint.save('${path}')`;
@@ -89,6 +92,8 @@ export class CheckPoint {
     const { background = false } = options;
     checkFlags(where, { background });
     const extras = options.extras === undefined ? {} : { extras: checkExtras(where, options.extras) };
+    // Positions are those of the call: batches handed out so far went to job calls made before it.
+    const data = session.stateful.states();
     const save = async (): Promise<{ readonly writing: Promise<void> } | undefined> => {
       const variables = session.registry.all();
       const missing = variables.find(({ name }) => !session.isInitialized(name));
@@ -97,7 +102,8 @@ export class CheckPoint {
           "E_UNINITIALIZED",
           `${where}: variable '${missing.name}' has no value; call init or load first. Nothing was written`,
         );
-      const state = { seed: session.seed, calls: session.calls, ...extras };
+      const { seed, calls } = session;
+      const state = { seed, calls, data, saved: await options[RECORD], ...extras };
       if (!background) {
         await saveCheckpoint(path, variables, (name) => session.view(name), state);
         return undefined;
@@ -130,9 +136,9 @@ export class CheckPoint {
     const session = outside("load");
     checkPath("load", path);
     const where = `checkPoint.load('${path}')`;
-    checkOptions(where, options, [...readOptions, "dryRun"]);
-    const { verify = true, strict = false, allowEmpty = false, dryRun = false } = options;
-    checkFlags(where, { verify, strict, allowEmpty, dryRun });
+    checkOptions(where, options, [...readOptions, "dryRun", "resume"]);
+    const { verify = true, strict = false, allowEmpty = false, dryRun = false, resume = true } = options;
+    checkFlags(where, { verify, strict, allowEmpty, dryRun, resume });
     const read = async (): Promise<LoadReport> => {
       const specs = session.registry.all();
       const staging = dryRun ? undefined : await session.stage();
@@ -146,12 +152,14 @@ export class CheckPoint {
           extras: state?.extras,
           warnings,
         };
+        const restoreData = session.stateful.prepare((resume && state?.data) || {});
         if (staging === undefined) return report;
-        if (state !== undefined) session.resume(state.seed, state.calls);
+        if (state !== undefined && resume) session.resume(state.seed, state.calls);
         const wanted = new Set(report.initialized);
         for (const spec of specs.filter(({ name }) => wanted.has(name)))
           (staging.tensor(spec.name).data as Float32Array).set((await session.initialValue(spec)).data as Float32Array);
         session.commit(staging);
+        restoreData();
         for (const warning of warnings) process.stderr.write(`${warning}\n`);
         for (const variable of missing) process.stdout.write(`${missingLine(path, variable)}\n`);
         return report;

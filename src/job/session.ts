@@ -9,12 +9,15 @@ import { engineFor, type Settings } from "./config.js";
 import { debugLevel, writeModel } from "./debug.js";
 import { Queue, type QueueOptions } from "./queue.js";
 import { type CallOutcome, type JobHost, ReadyJob } from "./ready-job.js";
+import { StatefulSet } from "./stateful.js";
 import type { Declaration } from "./trace-job.js";
 
 /** Jobs, their variables, and the engine that holds the values. One queue orders everything that touches them. */
 export class Session {
   readonly settings: Settings = {};
   readonly registry = new VariableRegistry();
+  /** What checkpoints hold beside variables: positions of data sources. */
+  readonly stateful = new StatefulSet();
   readonly #queue = new Queue();
   readonly #declared = new Map<string, Declaration>();
   readonly #ready = new Map<string, ReadyJob>();
@@ -45,6 +48,11 @@ export class Session {
       if (debugLevel() >= 1) process.stderr.write(`--- seed ${this.#seed}\n`);
     }
     return this.#seed;
+  }
+
+  /** True once the seed is drawn, loaded or read. */
+  get seeded(): boolean {
+    return this.#seed !== undefined;
   }
 
   /** Calls each job has made; they choose the random streams of the next. */

@@ -46,7 +46,13 @@ export function engine(name: string): void {
 export function seed(value: number): void {
   if (!Number.isSafeInteger(value) || value < 0)
     throw new FlowError("E_ARGUMENT", `config.seed: got ${value}, expected an integer from 0 to 2^53 - 1`);
-  idleSession("config.seed").settings.seed = value;
+  const session = idleSession("config.seed");
+  if (session.seeded)
+    throw new FlowError(
+      "E_ARGUMENT",
+      "config.seed: batches of a data source have used the seed; set it before reading them",
+    );
+  session.settings.seed = value;
 }
 
 /** Threads that one native call uses; all cores where not set.  @flow config.compute_thread_pool_size */

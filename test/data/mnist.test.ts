@@ -35,6 +35,27 @@ test("the package's digits: file order, divided by 255 as float32, batches are v
   expect(() => images.at(600)).toThrow(/index 600 is outside/);
 });
 
+test("shuffled: the same digits in another order, images with their labels, the test part as it was", async () => {
+  const [[images, labels], [testImages]] = await data.loadMnist(60_000, 10_000);
+  const [[mixed, classes], [testMixed]] = await data.loadMnist(60_000, 10_000, { shuffle: true, seed: 5 });
+  const digest = (bytes: Float32Array): string => createHash("sha256").update(bytes).digest("hex");
+  const pairs = (x: (typeof images)[number], y: (typeof labels)[number]): string[] =>
+    Array.from({ length: 60_000 }, (_, i) => `${y.data[i]} ${digest(x.data.subarray(784 * i, 784 * (i + 1)))}`);
+  const [before, after] = [pairs(images[0]!, labels[0]!), pairs(mixed[0]!, classes[0]!)];
+  expect(after).not.toEqual(before);
+  expect(after.toSorted()).toEqual(before.toSorted());
+  expect(digest(testMixed.data)).toBe(digest(testImages.data));
+  const first = async (options: object): Promise<number[]> =>
+    Array.from((await data.loadMnist(60_000, 10_000, { shuffle: true, ...options }))[0][1].data.subarray(0, 40));
+  expect(await first({ seed: 5 })).toEqual(Array.from(classes.data.subarray(0, 40)));
+  expect(await first({})).toEqual(await first({ seed: 0 }));
+  expect(await first({})).not.toEqual(await first({ seed: 5 }));
+  expect((await failure(() => data.loadMnist(100, 100, { seed: -1 }))).message).toMatch(/seed is -1/);
+  expect((await failure(() => data.loadMnist(100, 100, { shuffle: "yes" } as object))).message).toMatch(
+    /shuffle is yes/,
+  );
+});
+
 test("NHWC, and wrong arguments", async () => {
   const [[images]] = await data.loadMnist(60_000, 10_000, { dataFormat: "nhwc" });
   expect(images[0]!.shape).toEqual([60_000, 28, 28, 1]);
