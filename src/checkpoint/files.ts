@@ -1,23 +1,35 @@
 import { createHash } from "node:crypto";
-import { open } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { constants } from "node:fs";
+import { type FileHandle, lstat, open } from "node:fs/promises";
+import { FlowError } from "../core/errors.js";
 
 // Hashing 1 MiB takes a millisecond or two; between pieces the event loop turns.
-const PIECE = 1 << 20;
+export const PIECE = 1 << 20;
 
 /** The code of a system error (`ENOENT`, ...), or undefined for every other value. */
 export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && "syscall" in error && "code" in error ? String(error.code) : undefined;
 }
 
-/** Writes a new file, flushes it to the disk, and gives the SHA-256 of its bytes in hex. */
-export async function writeSynced(path: string, bytes: Uint8Array): Promise<string> {
+/** Undefined for the error of a path that leads to nothing; every other error is thrown again. */
+export function absent(error: unknown): undefined {
+  const code = errnoOf(error);
+  if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
+}
+
+// --- writing -------------------------------------------------------------------------------------------------------
+
+/** Writes a new file piece by piece, flushes it to the disk, and gives the SHA-256 of its bytes in hex. */
+export async function writeSynced(path: string, pieces: Iterable<Uint8Array>): Promise<string> {
   const hash = createHash("sha256");
   const file = await open(path, "wx");
   try {
-    for (let start = 0; start < bytes.byteLength; start += PIECE) {
-      const piece = bytes.subarray(start, start + PIECE);
+    for (const piece of pieces) {
+      const writing = writeAll(file, piece);
+      // Hashed while the piece is on its way to the system.
       hash.update(piece);
-      await file.writeFile(piece);
+      await writing;
     }
     await file.sync();
   } finally {
@@ -26,25 +38,9 @@ export async function writeSynced(path: string, bytes: Uint8Array): Promise<stri
   return hash.digest("hex");
 }
 
-/** Fills `bytes` from the start of a file; gives how many there were and their SHA-256 in hex. */
-export async function readInto(
-  path: string,
-  bytes: Uint8Array,
-): Promise<{ readonly length: number; readonly sha256: string }> {
-  const hash = createHash("sha256");
-  const file = await open(path, "r");
-  let length = 0;
-  try {
-    while (length < bytes.byteLength) {
-      const { bytesRead } = await file.read(bytes, length, Math.min(PIECE, bytes.byteLength - length), length);
-      if (bytesRead === 0) break;
-      hash.update(bytes.subarray(length, length + bytesRead));
-      length += bytesRead;
-    }
-  } finally {
-    await file.close();
-  }
-  return { length, sha256: hash.digest("hex") };
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.byteLength; )
+    done += (await file.write(bytes, done, bytes.byteLength - done)).bytesWritten;
 }
 
 // What says that directories cannot be flushed here: some network file systems, and Windows always.
@@ -63,6 +59,131 @@ export async function syncDirectory(path: string): Promise<void> {
     }
   } catch (error) {
     if (!cannotSync.has(errnoOf(error) ?? "")) throw error;
+  }
+}
+
+// --- reading what a stranger may have made -------------------------------------------------------------------------
+
+/**
+ * What is at `path` itself, or undefined where nothing is. Links, FIFOs, sockets and devices are refused with E_CKPT_UNSAFE:
+ * a link may lead out of the checkpoint, opening the others may wait for ever.
+ */
+export async function plainKind(where: string, path: string): Promise<"file" | "directory" | undefined> {
+  const kind = await lstat(path).catch(absent);
+  return kind === undefined ? undefined : checkPlain(where, path, kind);
+}
+
+function checkPlain(where: string, path: string, kind: Stats): "file" | "directory" {
+  if (kind.isFile()) return "file";
+  if (kind.isDirectory()) return "directory";
+  const what = kind.isSymbolicLink() ? "a link" : kind.isFIFO() ? "a FIFO" : kind.isSocket() ? "a socket" : "a device";
+  throw new FlowError(
+    "E_CKPT_UNSAFE",
+    `${where}: '${path}' is ${what}, expected a plain file or folder; nothing was read from it. Copy what it stands for into its place (cp -rL)`,
+  );
+}
+
+// Absent on Windows, where neither FIFOs nor links are opened by accident.
+const NO_WAIT = constants.O_NONBLOCK ?? 0;
+const NO_LINK = constants.O_NOFOLLOW ?? 0;
+
+/**
+ * Runs `work` on the plain file at `path`; undefined where nothing is there. Whatever took its place since it was looked at is
+ * refused too: the open one counts.
+ */
+export async function withPlainFile<T>(
+  where: string,
+  path: string,
+  work: (file: FileHandle, size: number) => Promise<T>,
+): Promise<T | undefined> {
+  const kind = await plainKind(where, path);
+  if (kind === undefined) return undefined;
+  const refuseFolder = (): never => {
+    throw new FlowError("E_CKPT_IO", `${where}: '${path}' is not a file, expected one`);
+  };
+  if (kind === "directory") refuseFolder();
+  const file = await open(path, constants.O_RDONLY | NO_WAIT | NO_LINK);
+  try {
+    const opened = await file.stat();
+    if (checkPlain(where, path, opened) === "directory") refuseFolder();
+    return await work(file, opened.size);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The text of a small file, or undefined where it is absent; E_CKPT_META where it is longer than `limit` bytes. */
+export async function readSmall(where: string, path: string, limit: number): Promise<string | undefined> {
+  return withPlainFile(where, path, async (file, size) => {
+    if (size > limit)
+      throw new FlowError("E_CKPT_META", `${where}: '${path}' has ${size} bytes, expected at most ${limit}`);
+    const bytes = new Uint8Array(size);
+    const { length } = await streamFile(file, size, { place: (start, count) => bytes.subarray(start, start + count) });
+    return Buffer.from(bytes.buffer, 0, length).toString("utf8");
+  });
+}
+
+export interface StreamOptions {
+  /** Memory for bytes [start, start + length): the final place of the elements, or a buffer used again. */
+  readonly place: (start: number, length: number) => Uint8Array;
+  /** Called with each piece in order. */
+  readonly took?: (piece: Uint8Array, start: number) => void;
+  /** Whether the bytes are hashed; default false. */
+  readonly hashed?: boolean;
+}
+
+/** Reads at most `size` bytes of a file, piece by piece; gives how many there were and, where asked, their SHA-256 in hex. */
+export async function streamFile(
+  file: FileHandle,
+  size: number,
+  { place, took, hashed = false }: StreamOptions,
+): Promise<{ readonly length: number; readonly sha256: string | undefined }> {
+  const hash = hashed ? createHash("sha256") : undefined;
+  const next = async (start: number): Promise<Uint8Array> => {
+    const wanted = Math.min(PIECE, size - start);
+    if (wanted === 0) return new Uint8Array(0);
+    const into = place(start, wanted);
+    let got = 0;
+    while (got < wanted) {
+      const { bytesRead } = await file.read(into, got, wanted - got, start + got);
+      if (bytesRead === 0) break;
+      got += bytesRead;
+    }
+    return into.subarray(0, got);
+  };
+  let length = 0;
+  let reading = next(0);
+  for (;;) {
+    const piece = await reading;
+    if (piece.byteLength === 0) break;
+    const start = length;
+    length += piece.byteLength;
+    // The next piece is read while this one is hashed.
+    reading = piece.byteLength === PIECE ? next(length) : Promise.resolve(new Uint8Array(0));
+    hash?.update(piece);
+    took?.(piece, start);
+  }
+  return { length, sha256: hash?.digest("hex") };
+}
+
+/** A `place` that uses two buffers in turn: for bytes that are looked at and dropped. */
+export function scratch(size: number): StreamOptions["place"] {
+  const buffers = [0, 1].map(() => new Uint8Array(Math.min(PIECE, size)));
+  return (start, length) => buffers[(start / PIECE) % 2]!.subarray(0, length);
+}
+
+/** Runs `work`; the system's refusals become E_CKPT_IO. */
+export async function reading<T>(where: string, path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === undefined) throw error;
+    // What became a link after it was looked at.
+    if (code === "ELOOP")
+      throw new FlowError("E_CKPT_UNSAFE", `${where}: '${path}' is a link, expected a plain file`, { cause: error });
+    const message = `${where}: cannot read '${path}': ${(error as Error).message}; no variable was changed`;
+    throw new FlowError("E_CKPT_IO", message, { cause: error });
   }
 }
 
@@ -85,7 +206,7 @@ export async function mapBounded<T, R>(items: readonly T[], work: (item: T) => P
       }
     }
   };
-  await Promise.all(Array.from({ length: 8 }, worker));
+  await Promise.all(Array.from({ length: Math.min(8, items.length) }, worker));
   if (failedAt < items.length) throw failure;
   return results;
 }

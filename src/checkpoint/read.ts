@@ -1,20 +1,47 @@
-import type { Stats } from "node:fs";
-import { lstat, readFile, stat } from "node:fs/promises";
-import { basename, resolve } from "node:path";
-import { byteSize, dtypes } from "../core/dtype.js";
+import { byteSize } from "../core/dtype.js";
 import { FlowError } from "../core/errors.js";
-import { isRecord, parseJson } from "../core/json.js";
+import { matchesAny, type Pattern, patternList, unusedPatterns } from "../core/pattern.js";
 import { sameShape, sizeOf, typeText } from "../core/shape.js";
-import { bytesOf, fromBytes, type Tensor, zeros } from "../core/tensor.js";
-import { errnoOf, mapBounded, readInto } from "./files.js";
-import { checkStored, DONE, META, parseTemporaryName, STATE, variablePath } from "./layout.js";
-import type { RunState, StoredVariable } from "./write.js";
+import { bytesOf, fromHalf, type Tensor, zeros } from "../core/tensor.js";
+import { checkDirectory, dataFileOf, foldersOf, isMarked, shown } from "./contents.js";
+import { mapBounded, plainKind, reading, scratch, streamFile, withPlainFile } from "./files.js";
+import { checkStored, DONE, META, STATE, variablePath } from "./layout.js";
+import { type RunState, readMeta, readState } from "./meta.js";
+import { type Rename, renamed } from "./rename.js";
+import { checkBytes, checkHash } from "./verify.js";
+import type { StoredVariable } from "./write.js";
+
+/** What a load takes from a directory, and how sure it must be. */
+export interface ReadOptions {
+  /** False leaves out the hash of the elements; names, sizes, dtypes and shapes are checked all the same. Default true. */
+  readonly verify?: boolean;
+  /** Makes a variable that is missing in the directory, or unused from it, an error; what is left out on purpose is neither. Default false. */
+  readonly strict?: boolean;
+  /** Loads only variables whose name in the program fits; the others are initialised without the documented line. */
+  readonly include?: Pattern | readonly Pattern[];
+  /** Leaves out variables whose name in the program fits: they are initialised without the documented line. */
+  readonly exclude?: Pattern | readonly Pattern[];
+  /** Names in the directory to names in the program. */
+  readonly rename?: Rename;
+  /** Lets a load go on that finds none of the program's variables: all are initialised. Default false. */
+  readonly allowEmpty?: boolean;
+}
+
+/** Every key of `ReadOptions`. */
+export const readOptions = ["verify", "strict", "include", "exclude", "rename", "allowEmpty"] as const;
 
 /** Everything a load will do, all of it checked; nothing is assigned yet. */
 export interface LoadPlan {
+  /** Values by name in the program; empty where only a check was asked for. */
   readonly values: ReadonlyMap<string, Tensor>;
+  /** Names of the variables that the checkpoint has, in order. */
+  readonly loaded: readonly string[];
   /** Variables the checkpoint lacks, by name: to be initialised, each with its `missingLine` on stdout. */
   readonly missing: readonly StoredVariable[];
+  /** Variables left out by `include` and `exclude`, by name: to be initialised. */
+  readonly excluded: readonly StoredVariable[];
+  /** Names in the directory of the variables that were not loaded, in order. */
+  readonly unused: readonly string[];
   /** Undefined for a checkpoint that OneFlow, or a hand, made. */
   readonly state: RunState | undefined;
   /** Lines for stderr. */
@@ -26,159 +53,190 @@ export function missingLine(dir: string, variable: StoredVariable): string {
   return `WARNING! CANNOT find variable path in : ${variablePath(dir, variable.name, variable.fileName)}. It will be initialized. `;
 }
 
-/** Reads the values of `variables` from the checkpoint at `dir`; throws where anything in it does not fit them. */
-export async function planLoad(dir: string, variables: readonly StoredVariable[]): Promise<LoadPlan> {
+/**
+ * Reads the values of `variables` from the checkpoint at `dir`; throws where anything in it does not fit them. `target` gives the
+ * memory for a variable's elements once its file is known to fit: a new tensor by default; undefined to check the bytes only.
+ */
+export async function planLoad(
+  dir: string,
+  variables: readonly StoredVariable[],
+  options: ReadOptions = {},
+  target: ((variable: StoredVariable) => Tensor) | undefined = ({ dtype, shape }) => zeros(dtype, shape),
+  where = `checkpoint.load('${dir}')`,
+): Promise<LoadPlan> {
   checkStored(variables);
-  const where = `checkpoint.load('${dir}')`;
   await checkDirectory(where, dir);
   const sorted = [...variables].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const found = await mapBounded(sorted, (variable) => readVariable(where, dir, variable));
-  const values = new Map(
-    found.flatMap((entry) => (entry.tensor === undefined ? [] : [[entry.variable.name, entry.tensor]])),
+  const folders = await foldersOf(where, dir);
+  const programNames = renamed(where, options.rename, folders);
+  const folderOf = new Map([...programNames].map(([folder, name]) => [name, folder]));
+  const wanted = selection(
+    where,
+    options,
+    [...new Set([...sorted.map(({ name }) => name), ...folderOf.keys()])].sort(),
   );
-  if (values.size === 0 && variables.length > 0) {
-    const what = `'${dir}' holds none of the ${variables.length} variables of this program ('${sorted[0]!.name}', ...)`;
+
+  const included = sorted.filter(({ name }) => wanted(name));
+  const found = await mapBounded(included, (variable) => locate(where, dir, variable, folderOf.get(variable.name)));
+  const present = found.filter((entry) => entry.size !== undefined);
+  const missing = found.flatMap(({ variable, size }) => (size === undefined ? [variable] : []));
+  const taken = new Set(present.map(({ folder }) => folder));
+  const unused = await unusedOf(
+    where,
+    dir,
+    folders.filter((folder) => !taken.has(folder)),
+  );
+  if (options.strict === true) {
+    const left = unused.filter((folder) => wanted(programNames.get(folder)!));
+    checkStrict(where, dir, missing, left);
+  }
+  if (present.length === 0 && variables.length > 0 && options.allowEmpty !== true) {
+    const what = `'${dir}' holds none of the ${included.length} variables of this program ('${(included[0] ?? sorted[0]!).name}', ...)`;
+    const fix =
+      "give the directory that a save wrote, use init() to start afresh, or pass { allowEmpty: true } to initialise all";
     throw new FlowError(
       "E_CKPT_DIR",
-      `${where}: ${what}; give the directory that a save wrote, or use init() to start afresh`,
+      included.length > 0
+        ? `${where}: ${what}; ${fix}`
+        : `${where}: include and exclude leave no variable to load; ${fix}`,
     );
   }
-  const warnings: string[] = [];
-  for (const { variable, tensor, hasMeta } of found) {
-    if (tensor === undefined && hasMeta) {
-      const file = variablePath(dir, variable.name, variable.fileName);
-      warnings.push(`${where}: '${file}' is gone, though the '${META}' beside it says that it was saved`);
-    }
-  }
-  const unproven = found.filter(({ tensor, hasMeta }) => tensor !== undefined && !hasMeta);
-  if (unproven.length > 0 && (await kindOf(where, `${dir}/${DONE}`)) === undefined) {
-    const names = `'${unproven[0]!.variable.name}'${unproven.length > 1 ? ` and ${unproven.length - 1} more` : ""}`;
-    const what = `'${dir}' has no '${DONE}', and no '${META}' vouches for ${names}`;
-    warnings.push(`${where}: ${what}: its save never finished, or it is a partial copy; values may be wrong`);
-  }
-  const missing = found.flatMap(({ variable, tensor }) => (tensor === undefined ? [variable] : []));
-  return { values, missing, state: await readState(where, `${dir}/${STATE}`), warnings };
+  const state = await readState(where, `${dir}/${STATE}`);
+  const warnings = await warningsOf(where, dir, found);
+  // Every name, type and size fits: only now memory is taken.
+  const tensors = await mapBounded(present, (entry) => readValue(where, dir, entry, options.verify ?? true, target));
+  return {
+    values: new Map(
+      tensors.flatMap((tensor, i) => (tensor === undefined ? [] : [[present[i]!.variable.name, tensor]])),
+    ),
+    loaded: present.map(({ variable }) => variable.name),
+    missing,
+    excluded: sorted.filter(({ name }) => !wanted(name)),
+    unused,
+    state,
+    warnings,
+  };
 }
 
-async function checkDirectory(where: string, dir: string): Promise<void> {
-  const kind = await kindOf(where, dir);
-  if (kind?.isDirectory() !== true) {
-    const what = kind === undefined ? "does not exist" : "is not a directory";
-    const fix = "give the directory that a save wrote, or use init() to start afresh";
-    throw new FlowError("E_CKPT_DIR", `${where}: '${dir}' ${what}; ${fix}`);
-  }
-  if (parseTemporaryName(basename(resolve(dir))) !== undefined) {
-    const what = `'${dir}' is what an interrupted save left behind, not a checkpoint`;
+/** Whether a name is to be loaded. Patterns that fit none of `names` are errors: a mistyped one would change nothing in silence. */
+function selection(where: string, options: ReadOptions, names: readonly string[]): (name: string) => boolean {
+  const lists = (["include", "exclude"] as const).map((key) => {
+    const patterns = patternList(`${where}: ${key}`, options[key]);
+    const [idle] = unusedPatterns(patterns, names);
+    if (idle === undefined) return patterns;
+    const known = names.slice(0, 3).map(shown).join(", ");
     throw new FlowError(
-      "E_CKPT_DIR",
-      `${where}: ${what}; load a finished one, the next save to the same path removes this`,
+      "E_ARGUMENT",
+      `${where}: ${key}: '${idle}' fits no variable (${known}${names.length > 3 ? ", ..." : ""})`,
     );
-  }
+  });
+  const [include, exclude] = lists as [readonly Pattern[], readonly Pattern[]];
+  return (name) => (options.include === undefined || matchesAny(include, name)) && !matchesAny(exclude, name);
+}
+
+function checkStrict(where: string, dir: string, missing: readonly StoredVariable[], unused: readonly string[]): void {
+  const list = (names: readonly string[]): string =>
+    `${names.slice(0, 5).map(shown).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`;
+  const complaints = [
+    ...(missing.length > 0 ? [`'${dir}' lacks ${list(missing.map(({ name }) => name))}`] : []),
+    ...(unused.length > 0 ? [`the program lacks ${list(unused)}`] : []),
+  ];
+  if (complaints.length === 0) return;
+  const fix = "rename or exclude what differs on purpose, or load without strict";
+  throw new FlowError("E_CKPT_STRICT", `${where}: ${complaints.join("; ")}; ${fix}`);
+}
+
+/** Those of `folders` that hold a variable. */
+async function unusedOf(where: string, dir: string, folders: readonly string[]): Promise<readonly string[]> {
+  const held = await mapBounded(folders, async (name) => {
+    const fileName = await dataFileOf(where, `${dir}/${name}`);
+    if (fileName === "out") return true;
+    return fileName !== undefined && (await plainKind(where, `${dir}/${name}/${META}`)) === "file";
+  });
+  return folders.filter((_, i) => held[i]);
 }
 
 interface Found {
   readonly variable: StoredVariable;
-  readonly tensor: Tensor | undefined;
+  readonly folder: string;
+  /** Undefined where the file of elements is absent. */
+  readonly size: number | undefined;
+  readonly sha256: string | undefined;
   readonly hasMeta: boolean;
 }
 
-async function readVariable(where: string, dir: string, variable: StoredVariable): Promise<Found> {
-  const { name, dtype, shape, fileName } = variable;
-  const path = variablePath(dir, name, fileName);
-  const metaPath = variablePath(dir, name, META);
-  const kind = await kindOf(where, path);
-  if (kind === undefined)
-    return { variable, tensor: undefined, hasMeta: (await kindOf(where, metaPath)) !== undefined };
-  if (!kind.isFile()) {
-    throw new FlowError("E_CKPT_IO", `${where}: '${path}' is not a file, expected the elements of variable '${name}'`);
-  }
-  const size = sizeOf(shape) * byteSize(dtype);
-  const checkSize = (got: number): void => {
-    if (got === size) return;
-    const need = `variable '${name}' needs ${size} bytes (${typeText(dtype, shape)})`;
-    throw new FlowError("E_CKPT_SIZE", `${where}: ${need}, '${path}' has ${got}`);
-  };
-  checkSize(kind.size);
-  const expected = await readMeta(where, metaPath, variable);
-  // float16 is float32 in memory; all else is read right into place.
-  const tensor = zeros(dtype, shape);
-  const bytes = dtype === "float16" ? new Uint8Array(size) : bytesOf(tensor);
-  const { length, sha256 } = await reading(where, path, () => readInto(path, bytes));
-  checkSize(length);
-  if (expected !== undefined && sha256 !== expected) {
-    const what = `'${path}' has sha256 ${sha256}, '${metaPath}' says ${expected}`;
-    const fix = `it was damaged or edited after its save; to accept a deliberate edit, delete '${metaPath}'`;
-    throw new FlowError("E_CKPT_HASH", `${where}: ${what}: ${fix}`);
-  }
-  return {
-    variable,
-    tensor: dtype === "float16" ? fromBytes(dtype, shape, bytes) : tensor,
-    hasMeta: expected !== undefined,
-  };
-}
+const outPath = (dir: string, { folder, variable }: Pick<Found, "folder" | "variable">): string =>
+  variablePath(dir, folder, variable.fileName);
 
-/** The SHA-256 that `meta` promises, or undefined without that file; throws where it describes another variable. */
-async function readMeta(
+/** Finds a variable's file and checks all that can be told without reading it. */
+async function locate(
   where: string,
-  path: string,
-  { name, dtype, shape }: StoredVariable,
-): Promise<string | undefined> {
-  if ((await kindOf(where, path)) === undefined) return undefined;
-  const meta = parseJson(await reading(where, path, () => readFile(path, "utf8")));
-  const refuse = (what: string): FlowError => new FlowError("E_CKPT_META", `${where}: '${path}' ${what}`);
-  if (!isRecord(meta) || !isDType(meta.dtype) || !isShape(meta.shape) || !isSha256(meta.sha256)) {
-    throw refuse("is damaged, expected JSON {dtype, shape, sha256}; delete it to load the variable unchecked");
+  dir: string,
+  variable: StoredVariable,
+  folder: string | undefined,
+): Promise<Found> {
+  const nothing = { variable, folder: folder ?? variable.name, size: undefined, sha256: undefined, hasMeta: false };
+  if (folder === undefined) return nothing;
+  const path = variablePath(dir, folder, variable.fileName);
+  const metaPath = variablePath(dir, folder, META);
+  const size = await reading(where, path, () => withPlainFile(where, path, async (_, bytes) => bytes));
+  if (size === undefined)
+    return { ...nothing, hasMeta: (await reading(where, metaPath, () => plainKind(where, metaPath))) !== undefined };
+  checkBytes(where, variable.name, path, variable, size);
+  const meta = await readMeta(where, metaPath);
+  if (meta !== undefined && (meta.dtype !== variable.dtype || !sameShape(meta.shape, variable.shape))) {
+    const types = `${typeText(meta.dtype, meta.shape)}, variable '${variable.name}' of this program is ${typeText(variable.dtype, variable.shape)}`;
+    const fix = "load another checkpoint, or delete this file to take the bytes as they are";
+    throw new FlowError("E_CKPT_META", `${where}: '${metaPath}' says ${types}; ${fix}`);
   }
-  if (meta.dtype !== dtype || !sameShape(meta.shape, shape)) {
-    const types = `${typeText(meta.dtype, meta.shape)}, variable '${name}' of this program is ${typeText(dtype, shape)}`;
-    throw refuse(`says ${types}; load another checkpoint, or delete this file to take the bytes as they are`);
-  }
-  return meta.sha256;
+  return { variable, folder, size, sha256: meta?.sha256, hasMeta: meta !== undefined };
 }
 
-async function readState(where: string, path: string): Promise<RunState | undefined> {
-  if ((await kindOf(where, path)) === undefined) return undefined;
-  const state = parseJson(await reading(where, path, () => readFile(path, "utf8")));
-  const refuse = (what: string): FlowError => new FlowError("E_CKPT_META", `${where}: '${path}' ${what}`);
-  if (isRecord(state) && isCount(state.format) && state.format > 1) {
-    throw refuse(`has format ${state.format}, expected 1; a newer onestep wrote it, update this one`);
-  }
-  if (!isRecord(state) || state.format !== 1 || !Number.isFinite(state.seed) || !isCounts(state.calls)) {
-    throw refuse(
-      "is damaged, expected JSON {format: 1, seed, calls}; delete it to load without the seed and call counts",
-    );
-  }
-  return { seed: state.seed as number, calls: state.calls };
+async function warningsOf(where: string, dir: string, found: readonly Found[]): Promise<readonly string[]> {
+  const gone = found.filter(({ size, hasMeta }) => size === undefined && hasMeta);
+  const warnings = gone.map(
+    (entry) => `${where}: '${outPath(dir, entry)}' is gone, though the '${META}' beside it says that it was saved`,
+  );
+  const unproven = found.filter(({ size, hasMeta }) => size !== undefined && !hasMeta);
+  if (unproven.length === 0 || (await isMarked(where, dir))) return warnings;
+  const names = `'${unproven[0]!.variable.name}'${unproven.length > 1 ? ` and ${unproven.length - 1} more` : ""}`;
+  const what = `'${dir}' has no '${DONE}', and no '${META}' vouches for ${names}`;
+  return [...warnings, `${where}: ${what}: its save never finished, or it is a partial copy; values may be wrong`];
 }
 
-const isDType = (value: unknown): value is string => (dtypes as readonly unknown[]).includes(value);
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-const isShape = (value: unknown): value is readonly number[] => Array.isArray(value) && value.every(isCount);
-const isSha256 = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
-const isCounts = (value: unknown): value is Record<string, number> =>
-  isRecord(value) && Object.values(value).every(isCount);
-
-/** What is at `path`, links followed, or undefined where nothing is; a link to nothing is an error. */
-async function kindOf(where: string, path: string): Promise<Stats | undefined> {
-  return reading(where, path, async () => {
-    try {
-      return await stat(path);
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
-      const link = await lstat(path).catch(() => undefined);
-      if (link?.isSymbolicLink()) throw error;
-      return undefined;
-    }
-  });
+async function readValue(
+  where: string,
+  dir: string,
+  entry: Found,
+  verify: boolean,
+  target: ((variable: StoredVariable) => Tensor) | undefined,
+): Promise<Tensor | undefined> {
+  const { variable, folder, sha256: expected } = entry;
+  const size = sizeOf(variable.shape) * byteSize(variable.dtype);
+  const path = outPath(dir, entry);
+  const hashed = verify && expected !== undefined;
+  const tensor = target?.(variable);
+  // float16 is float32 in memory; all else is read right into place.
+  const widened = tensor !== undefined && variable.dtype === "float16";
+  const bytes = tensor === undefined || widened ? undefined : bytesOf(tensor);
+  const got = await reading(where, path, () =>
+    withPlainFile(where, path, async (file, now) => {
+      checkBytes(where, variable.name, path, variable, now);
+      return streamFile(file, size, {
+        hashed,
+        place: bytes === undefined ? scratch(size) : (start, count) => bytes.subarray(start, start + count),
+        ...(widened && {
+          took: (piece: Uint8Array, start: number) => widen(piece, tensor.data as Float32Array, start / 2),
+        }),
+      });
+    }),
+  );
+  checkBytes(where, variable.name, path, variable, got?.length ?? 0);
+  if (hashed) checkHash(where, dir, path, got!.sha256!, variablePath(dir, folder, META), expected);
+  return tensor;
 }
 
-async function reading<T>(where: string, path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    const message = `${where}: cannot read '${path}': ${(error as Error).message}; no variable was changed`;
-    throw new FlowError("E_CKPT_IO", message, { cause: error });
-  }
+function widen(piece: Uint8Array, into: Float32Array, at: number): void {
+  const halves = new DataView(piece.buffer, piece.byteOffset, piece.byteLength);
+  for (let i = 0; 2 * i < piece.byteLength; i++) into[at + i] = fromHalf(halves.getUint16(2 * i, true));
 }

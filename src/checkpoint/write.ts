@@ -7,8 +7,11 @@ import type { DType } from "../core/dtype.js";
 import { bug, FlowError } from "../core/errors.js";
 import { type Shape, sameShape, typeText } from "../core/shape.js";
 import { bytesOf, type Tensor } from "../core/tensor.js";
-import { errnoOf, mapBounded, syncDirectory, writeSynced } from "./files.js";
+import { absent, errnoOf, mapBounded, PIECE, syncDirectory, writeSynced } from "./files.js";
 import { checkStored, DONE, META, parseTemporaryName, STATE, stemOf, temporaryName } from "./layout.js";
+import { metaBytes, type RunState, stateBytes } from "./meta.js";
+
+export type { RunState } from "./meta.js";
 
 /** A variable as a checkpoint knows it. */
 export interface StoredVariable {
@@ -16,12 +19,6 @@ export interface StoredVariable {
   readonly dtype: DType;
   readonly shape: Shape;
   readonly fileName: string;
-}
-
-/** What a resumed run needs beside its variables: the random seed, and how many calls each job has made. */
-export interface RunState {
-  readonly seed: number;
-  readonly calls: Readonly<Record<string, number>>;
 }
 
 /**
@@ -35,8 +32,10 @@ export async function saveCheckpoint(
   state: RunState,
 ): Promise<void> {
   const where = `checkpoint.save('${dir}')`;
-  if (dir === "")
-    throw new FlowError("E_CKPT_DIR", `${where}: the path is empty, expected the path of a new directory`);
+  if (dir === "" || dir.includes("\0")) {
+    const what = dir === "" ? "is empty" : "has a NUL in it";
+    throw new FlowError("E_CKPT_DIR", `${where}: the path ${what}, expected the path of a new directory`);
+  }
   checkStored(variables);
   const target = await guarded(where, dir, () => freeTarget(where, dir));
   const parent = dirname(target);
@@ -96,16 +95,11 @@ async function refuseOccupied(where: string, dir: string, path: string): Promise
   throw new FlowError("E_CKPT_EXISTS", `${message}, save to another path or remove it first`);
 }
 
-function absent(error: unknown): undefined {
-  const code = errnoOf(error);
-  if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
-}
-
 async function writeTree(
   root: string,
   variables: readonly StoredVariable[],
   read: (name: string) => Promise<Tensor>,
-  { seed, calls }: RunState,
+  state: RunState,
 ): Promise<void> {
   await mkdir(root);
   await mapBounded(variables, async ({ name, dtype, shape, fileName }) => {
@@ -115,20 +109,23 @@ async function writeTree(
     }
     const folder = join(root, name);
     await mkdir(folder);
-    const sha256 = await writeSynced(join(folder, fileName), bytesOf(tensor));
-    await writeSynced(join(folder, META), jsonBytes({ dtype, shape, sha256 }));
+    const sha256 = await writeSynced(join(folder, fileName), piecesOf(tensor));
+    await writeSynced(join(folder, META), [metaBytes({ dtype, shape, sha256 })]);
     await syncDirectory(folder);
   });
-  // Sorted, so that equal states give equal bytes.
-  const sorted = Object.fromEntries(Object.entries(calls).sort(([a], [b]) => (a < b ? -1 : 1)));
-  await writeSynced(join(root, STATE), jsonBytes({ format: 1, seed, calls: sorted }));
+  await writeSynced(join(root, STATE), [stateBytes(state)]);
   await syncDirectory(root);
   await mkdir(join(root, DONE));
   await syncDirectory(root);
 }
 
-function jsonBytes(value: object): Uint8Array {
-  return Buffer.from(`${JSON.stringify(value)}\n`);
+/** The little-endian bytes of a tensor; only float16 takes memory of its own, a piece at a time. */
+function* piecesOf({ dtype, shape, data }: Tensor): Iterable<Uint8Array> {
+  const step = PIECE / (dtype === "float16" ? 2 : data.BYTES_PER_ELEMENT);
+  for (let start = 0; start < data.length; start += step) {
+    const part = data.subarray(start, start + step) as typeof data;
+    yield bytesOf({ dtype, shape, data: part });
+  }
 }
 
 /** Renames over the target: of several savers one succeeds, because a directory is never renamed over one with entries. */

@@ -8,6 +8,8 @@ export type ErrorCode =
   | "E_CKPT_IO"
   | "E_CKPT_META"
   | "E_CKPT_SIZE"
+  | "E_CKPT_STRICT"
+  | "E_CKPT_UNSAFE"
   | "E_CLOSED"
   | "E_DATA"
   | "E_DEVICE"

@@ -134,13 +134,15 @@ describe("directories", () => {
     expect(plan).toMatchObject({ missing: [], state: undefined, warnings: [] });
   });
 
-  test("links to other places are followed, a link to nothing is an error", async () => {
+  test("a link to a checkpoint is followed, links inside one are refused", async () => {
     await save();
+    symlinkSync("m", join(root, "latest"));
+    expect((await planLoad(join(root, "latest"), [bias])).values.get(bias.name)).toEqual(values[bias.name]);
     renameSync(join(dir, "dense1-bias/out"), join(root, "elsewhere"));
     symlinkSync(join(root, "elsewhere"), join(dir, "dense1-bias/out"));
-    expect((await planLoad(dir, [bias])).values.get(bias.name)).toEqual(values[bias.name]);
+    expect(await refusal([bias])).toEqual(coded("E_CKPT_UNSAFE"));
     rmSync(join(root, "elsewhere"));
-    expect(await refusal([bias])).toEqual(coded("E_CKPT_IO"));
+    expect(await refusal([bias])).toEqual(coded("E_CKPT_UNSAFE"));
   });
 });
 
@@ -161,17 +163,16 @@ describe("damage", () => {
     expect((await refusal()).message).toContain("has 25 [E_CKPT_SIZE]");
   });
 
-  test("an edited byte, which deleting meta accepts", async () => {
+  test("an edited byte names both hashes and the way out", async () => {
     const path = join(dir, "dense1-bias/out");
     const bytes = readFileSync(path);
     bytes[3] = 0xc0;
     writeFileSync(path, bytes);
     expect(await refusal()).toEqual(coded("E_CKPT_HASH"));
     expect((await refusal()).message).toMatch(
-      /out' has sha256 [0-9a-f]{64}, '.*meta' says [0-9a-f]{64}: .*; to accept a deliberate edit, delete '.*dense1-bias\/meta'/,
+      /out' has sha256 [0-9a-f]{64}, '.*meta' says [0-9a-f]{64}: .*; changed on purpose\? onestep verify --accept .*\/m \[/,
     );
-    rmSync(join(dir, "dense1-bias/meta"));
-    const plan = await planLoad(dir, [weight, bias]);
+    const plan = await planLoad(dir, [weight, bias], { verify: false });
     expect(plan.warnings).toEqual([]);
     expect(plan.values.get(bias.name)!.data[0]).toBe(-4);
   });
@@ -223,6 +224,8 @@ describe("damage", () => {
     writeFileSync(join(dir, "onestep.json"), '{"format":2}');
     expect((await refusal()).message).toContain("has format 2, expected 1; a newer onestep wrote it");
     writeFileSync(join(dir, "onestep.json"), '{"format":1,"seed":5,"calls":{},"extras":{}}');
+    expect((await planLoad(dir, [bias])).state).toEqual({ seed: 5, calls: {}, extras: {} });
+    writeFileSync(join(dir, "onestep.json"), '{"format":1,"seed":5,"calls":{},"later":[1]}');
     expect((await planLoad(dir, [bias])).state).toEqual({ seed: 5, calls: {} });
   });
 

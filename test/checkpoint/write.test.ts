@@ -61,8 +61,9 @@ describe("saveCheckpoint", () => {
     expect(readFileSync(join(dir, "dense-weight/meta"), "utf8")).toBe(
       `{"dtype":"float32","shape":[2,1],"sha256":"${sha256}"}\n`,
     );
+    const text = '{"format":1,"seed":7,"calls":{"eval_job":3,"train_job":600}';
     expect(readFileSync(join(dir, "onestep.json"), "utf8")).toBe(
-      `{"format":1,"seed":7,"calls":{"eval_job":3,"train_job":600}}\n`,
+      `${text},"sha256":"${createHash("sha256").update(`${text}}`).digest("hex")}"}\n`,
     );
     expect(statSync(join(dir, "snapshot_done")).isDirectory()).toBe(true);
     expect(readdirSync(root)).toEqual(["m"]);
