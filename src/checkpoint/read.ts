@@ -55,13 +55,13 @@ export function missingLine(dir: string, variable: StoredVariable): string {
 
 /**
  * Reads the values of `variables` from the checkpoint at `dir`; throws where anything in it does not fit them. `target` gives the
- * memory for a variable's elements once its file is known to fit: a new tensor by default; undefined to check the bytes only.
+ * memory for a variable's elements once its file is known to fit: a new tensor by default; null to check the bytes only.
  */
 export async function planLoad(
   dir: string,
   variables: readonly StoredVariable[],
   options: ReadOptions = {},
-  target: ((variable: StoredVariable) => Tensor) | undefined = ({ dtype, shape }) => zeros(dtype, shape),
+  target: ((variable: StoredVariable) => Tensor) | null = ({ dtype, shape }) => zeros(dtype, shape),
   where = `checkpoint.load('${dir}')`,
 ): Promise<LoadPlan> {
   checkStored(variables);
@@ -209,7 +209,7 @@ async function readValue(
   dir: string,
   entry: Found,
   verify: boolean,
-  target: ((variable: StoredVariable) => Tensor) | undefined,
+  target: ((variable: StoredVariable) => Tensor) | null,
 ): Promise<Tensor | undefined> {
   const { variable, folder, sha256: expected } = entry;
   const size = sizeOf(variable.shape) * byteSize(variable.dtype);

@@ -59,6 +59,12 @@ export async function saveCheckpoint(
   }
 }
 
+/** Throws what a save to `dir` would throw before it writes anything. */
+export async function checkTarget(dir: string): Promise<void> {
+  const where = `checkpoint.save('${dir}')`;
+  await guarded(where, dir, () => freeTarget(where, dir));
+}
+
 async function guarded<T>(where: string, dir: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -24,6 +24,16 @@ export interface EngineOptions {
   readonly onModel?: ((job: string, extension: string, bytes: Uint8Array | string) => void) | undefined;
 }
 
+/** Next values of some variables, filled in before any variable changes. */
+export interface Staging {
+  /** Memory for a variable's next value, the same each time; what is in it at first means nothing. */
+  tensor(variable: string): Tensor;
+  /** Makes every tensor asked for the value of its variable. */
+  commit(): void;
+  /** Gives the memory back; without effect after `commit`. */
+  discard(): void;
+}
+
 /**
  * Runs jobs on values only it knows the place of. Calls are made one at a time. A `run` that rejects has changed no
  * variable; tensors handed out are the caller's.
@@ -34,6 +44,10 @@ export interface EngineSession {
   /** Runs a job; `feeds` in the order of the graph's placeholders. Returns its outputs after updates are committed. */
   run(job: string, feeds: readonly Tensor[]): Promise<readonly Tensor[]>;
   read(variable: string): Promise<Tensor>;
+  /** The value itself where it can be seen without a copy: not to be changed, and good until the next `run`, `write` or `commit`. */
+  view(variable: string): Promise<Tensor>;
+  /** Begins to change many variables at once. Nothing else is called until it is committed or discarded. */
+  stage(): Staging;
   write(variable: string, value: Tensor): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,19 +1,43 @@
-import { missingLine, planLoad } from "../checkpoint/read.js";
-import { saveCheckpoint } from "../checkpoint/write.js";
+import { checkExtras } from "../checkpoint/extras.js";
+import { missingLine, planLoad, type ReadOptions, readOptions } from "../checkpoint/read.js";
+import { checkTarget, saveCheckpoint } from "../checkpoint/write.js";
 import { checkOptions, FlowError } from "../core/errors.js";
+import type { Json } from "../core/json.js";
 import type { Tensor } from "../core/tensor.js";
 import { activeBuilder } from "../graph/trace.js";
-import { defaultSession } from "./session.js";
+import { defaultSession, type Session } from "./session.js";
 
 export interface InitOptions {
   /** Leave variables that have a value as they are; default false: all are set again, to the same first values. */
   readonly onlyMissing?: boolean;
 }
 
-/** What a load did: names in order. */
+export interface SaveOptions {
+  /** JSON of your own, at most 1 MiB, for `onestep.json`; `load` gives it back. */
+  readonly extras?: Json;
+  /**
+   * Copies all values when the call's turn comes and writes them while later calls run; default false. One such save is written
+   * at a time: the next waits in the queue for it, says so on stderr, and job calls after that one wait too.
+   */
+  readonly background?: boolean;
+}
+
+export interface LoadOptions extends ReadOptions {
+  /** Checks everything and gives the report, but changes and prints nothing; default false. */
+  readonly dryRun?: boolean;
+}
+
+/** What a load did (or would do); names in order. */
 export interface LoadReport {
   readonly loaded: readonly string[];
+  /** Variables of the program that the directory lacks, or that `include` and `exclude` left out. */
   readonly initialized: readonly string[];
+  /** Variables in the directory, under their names there, that were not loaded. */
+  readonly unused: readonly string[];
+  /** What the save was given as `extras`. */
+  readonly extras: Json | undefined;
+  /** What stderr was told of doubtful files. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -36,54 +60,130 @@ export class CheckPoint {
 
   /**
    * Saves into `path`, which must be missing or an empty directory, each time. After a crash at any moment `path` is
-   * either as before or complete.
+   * either as before or complete; it is complete when this resolves, in the background too.
    */
-  save(path: string): Promise<void> {
+  save(path: string, options: SaveOptions = {}): Promise<void> {
     const session = outside("save");
     checkPath("save", path);
-    return session.enqueue("checkPoint.save", async () => {
+    const where = `checkPoint.save('${path}')`;
+    checkOptions(where, options, ["extras", "background"]);
+    const { background = false } = options;
+    checkFlags(where, { background });
+    const extras = options.extras === undefined ? {} : { extras: checkExtras(where, options.extras) };
+    const saving = session.enqueue("checkPoint.save", async () => {
       const variables = session.registry.all();
       const missing = variables.find(({ name }) => !session.isInitialized(name));
       if (missing !== undefined)
         throw new FlowError(
           "E_UNINITIALIZED",
-          `checkPoint.save('${path}'): variable '${missing.name}' has no value; call init or load first. Nothing was written`,
+          `${where}: variable '${missing.name}' has no value; call init or load first. Nothing was written`,
         );
-      await saveCheckpoint(path, variables, (name) => session.read(name), { seed: session.seed, calls: session.calls });
+      const state = { seed: session.seed, calls: session.calls, ...extras };
+      if (!background) {
+        await saveCheckpoint(path, variables, (name) => session.view(name), state);
+        return undefined;
+      }
+      await turnInBackground(session, where);
+      await checkTarget(path);
+      const copies = new Map<string, Tensor>();
+      for (const { name } of variables) copies.set(name, await session.read(name));
+      const taken = async (name: string): Promise<Tensor> => {
+        const copy = copies.get(name)!;
+        copies.delete(name);
+        return copy;
+      };
+      const writing = saveCheckpoint(path, variables, taken, state);
+      writtenInBackground(session, writing);
+      // In an object: the queue must not wait for it.
+      return { writing };
     });
+    return saving.then((started) => started?.writing);
   }
 
   /**
    * Loads every variable that `path` holds; one that is missing there is initialised and a line says so on stdout. All is
    * checked before any variable changes; a directory that holds none of them is an error.
    */
-  load(path: string): Promise<LoadReport> {
+  load(path: string, options: LoadOptions = {}): Promise<LoadReport> {
     const session = outside("load");
     checkPath("load", path);
+    const where = `checkPoint.load('${path}')`;
+    checkOptions(where, options, [...readOptions, "dryRun"]);
+    const { verify = true, strict = false, allowEmpty = false, dryRun = false } = options;
+    checkFlags(where, { verify, strict, allowEmpty, dryRun });
     return session.enqueue("checkPoint.load", async () => {
-      const { values, missing, state, warnings } = await planLoad(path, session.registry.all());
-      const initial = new Map<string, Tensor>();
-      if (state !== undefined) session.resume(state.seed, state.calls);
-      for (const spec of session.registry.all())
-        if (!values.has(spec.name)) initial.set(spec.name, await session.initialValue(spec));
-      for (const [name, value] of [...values, ...initial]) await session.write(name, value);
-      for (const warning of warnings) process.stderr.write(`${warning}\n`);
-      for (const variable of missing) process.stdout.write(`${missingLine(path, variable)}\n`);
-      return { loaded: [...values.keys()].sort(), initialized: missing.map(({ name }) => name) };
+      const specs = session.registry.all();
+      const staging = dryRun ? undefined : await session.stage();
+      try {
+        const target = staging === undefined ? null : ({ name }: { readonly name: string }) => staging.tensor(name);
+        const { loaded, missing, excluded, unused, state, warnings } = await planLoad(path, specs, options, target);
+        const report: LoadReport = {
+          loaded,
+          initialized: [...missing, ...excluded].map(({ name }) => name).sort(),
+          unused,
+          extras: state?.extras,
+          warnings,
+        };
+        if (staging === undefined) return report;
+        if (state !== undefined) session.resume(state.seed, state.calls);
+        const wanted = new Set(report.initialized);
+        for (const spec of specs.filter(({ name }) => wanted.has(name)))
+          (staging.tensor(spec.name).data as Float32Array).set((await session.initialValue(spec)).data as Float32Array);
+        session.commit(staging);
+        for (const warning of warnings) process.stderr.write(`${warning}\n`);
+        for (const variable of missing) process.stdout.write(`${missingLine(path, variable)}\n`);
+        return report;
+      } finally {
+        staging?.discard();
+      }
     });
   }
 }
 
-function outside(method: string): ReturnType<typeof defaultSession> {
+// --- one background save at a time ---------------------------------------------------------------------------------
+
+const inBackground = new WeakMap<Session, Promise<void>>();
+
+async function turnInBackground(session: Session, where: string): Promise<void> {
+  const earlier = inBackground.get(session);
+  if (earlier === undefined) return;
+  process.stderr.write(`${where}: waits until the background save before it is written; job calls wait with it\n`);
+  await earlier;
+}
+
+function writtenInBackground(session: Session, writing: Promise<void>): void {
+  const ended = writing
+    .catch(() => undefined)
+    .then(() => {
+      inBackground.delete(session);
+    });
+  inBackground.set(session, ended);
+}
+
+// --- arguments -----------------------------------------------------------------------------------------------------
+
+function outside(method: string): Session {
   if (activeBuilder() !== undefined)
     throw new FlowError("E_ARGUMENT", `checkPoint.${method}: called inside a job function; call it outside`);
   return defaultSession();
 }
 
 function checkPath(method: string, path: unknown): void {
-  if (typeof path !== "string" || path === "")
-    throw new FlowError(
-      "E_ARGUMENT",
-      `checkPoint.${method}: the path is ${path === "" ? "empty" : typeof path}, expected a string`,
-    );
+  const what =
+    typeof path !== "string"
+      ? typeof path
+      : path === ""
+        ? "empty"
+        : path.includes("\0")
+          ? "with a NUL in it"
+          : undefined;
+  if (what !== undefined)
+    throw new FlowError("E_ARGUMENT", `checkPoint.${method}: the path is ${what}, expected a string`);
+}
+
+function checkFlags(where: string, flags: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(flags)) {
+    if (typeof value !== "boolean")
+      throw new FlowError("E_ARGUMENT", `${where}: ${name} is ${String(value)}, expected true or false`);
+  }
 }

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { bug, FlowError } from "../core/errors.js";
 import { streamOf } from "../core/rng.js";
 import { NdArray, type Tensor } from "../core/tensor.js";
-import type { EngineSession } from "../engines/engine.js";
+import type { EngineSession, Staging } from "../engines/engine.js";
 import { sample } from "../initializers/initializer.js";
 import { VariableRegistry, type VariableSpec } from "../variables/registry.js";
 import { type CompiledJob, compile } from "./compile.js";
@@ -111,6 +111,28 @@ export class Session {
 
   async read(variable: string): Promise<Tensor> {
     return await (await this.#engine!).read(variable);
+  }
+
+  /** The value of a variable without a copy, good within the caller's turn in the queue. */
+  async view(variable: string): Promise<Tensor> {
+    return await (await this.#engine!).view(variable);
+  }
+
+  /** Next values for variables, to be filled and given to `commit`, or discarded, within the caller's turn in the queue. */
+  async stage(): Promise<Staging & { readonly names: ReadonlySet<string> }> {
+    const names = new Set<string>();
+    const { tensor, commit, discard } = (await this.#engine!).stage();
+    const named = (name: string): Tensor => {
+      names.add(name);
+      return tensor(name);
+    };
+    return { names, tensor: named, commit, discard };
+  }
+
+  /** Makes the staged tensors the values of their variables. */
+  commit(staging: Staging & { readonly names: ReadonlySet<string> }): void {
+    staging.commit();
+    for (const name of staging.names) this.#initialized.add(name);
   }
 
   async write(variable: string, value: Tensor): Promise<void> {

@@ -2,7 +2,7 @@ import { bug } from "../../core/errors.js";
 import { type Tensor, zeros } from "../../core/tensor.js";
 import type { BlobType } from "../../graph/blob.js";
 import { type Graph, inputsOf } from "../../graph/graph.js";
-import { assertCheck, type Engine, type EngineOptions, type EngineSession } from "../engine.js";
+import { assertCheck, type Engine, type EngineOptions, type EngineSession, type Staging } from "../engine.js";
 import { blockSize } from "./block-size.js";
 import { encodeModel } from "./encode.js";
 import type { Emitter } from "./lower/context.js";
@@ -105,6 +105,44 @@ class OnnxSession implements EngineSession {
   write(variable: string, value: Tensor): Promise<void> {
     (this.#slot(variable).current.tensor.data as Float32Array).set(value.data as Float32Array);
     return Promise.resolve();
+  }
+
+  view(variable: string): Promise<Tensor> {
+    return Promise.resolve(this.#slot(variable).current.tensor);
+  }
+
+  /** A spare buffer that a train job keeps is filled and swapped in; else new memory takes the place of the old. */
+  stage(): Staging {
+    const fresh = new Map<string, Value>();
+    const staged = new Set<string>();
+    return {
+      tensor: (name) => {
+        const slot = this.#slot(name);
+        staged.add(name);
+        if (slot.spare !== undefined) return slot.spare.tensor;
+        const value = fresh.get(name) ?? this.runtime.value(zeros(slot.type.dtype, slot.type.shape));
+        fresh.set(name, value);
+        return value.tensor;
+      },
+      commit: () => {
+        for (const name of staged) {
+          const slot = this.#slot(name);
+          const value = fresh.get(name);
+          if (value === undefined) [slot.current, slot.spare] = [slot.spare!, slot.current];
+          else {
+            slot.current.release();
+            slot.current = value;
+          }
+        }
+        staged.clear();
+        fresh.clear();
+      },
+      discard() {
+        for (const value of fresh.values()) value.release();
+        staged.clear();
+        fresh.clear();
+      },
+    };
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
 import { bug } from "../../core/errors.js";
-import { zeros } from "../../core/tensor.js";
+import { type Tensor, zeros } from "../../core/tensor.js";
 import type { Blob } from "../../graph/blob.js";
 import { inputsOf } from "../../graph/graph.js";
 import { assertCheck, type Engine, type EngineSession, type NativeJob } from "../engine.js";
@@ -55,6 +55,22 @@ function openSession(): EngineSession {
       return outputs;
     },
     read: (name) => Promise.resolve(toTensor(variable(name))),
+    view: (name) => Promise.resolve(toTensor(variable(name))),
+    stage() {
+      const staged = new Map<string, Tensor>();
+      return {
+        tensor(name) {
+          const { dtype, shape } = variable(name);
+          const tensor = staged.get(name) ?? zeros(dtype, shape);
+          staged.set(name, tensor);
+          return tensor;
+        },
+        commit() {
+          for (const [name, tensor] of staged) values.set(name, toArray64(tensor));
+        },
+        discard: () => staged.clear(),
+      };
+    },
     write: (name, value) => {
       values.set(name, toArray64(value));
       return Promise.resolve();
