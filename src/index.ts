@@ -4,6 +4,7 @@ export * as layers from "./api/layers.js";
 export * as linalg from "./api/linalg.js";
 export * as math from "./api/math.js";
 export * as nn from "./api/nn.js";
+export * as onnx from "./api/onnx.js";
 export * as optimizer from "./api/optimizer.js";
 export * as regularizers from "./api/regularizers.js";
 export * as scope from "./api/scope.js";

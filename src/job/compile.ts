@@ -27,7 +27,7 @@ export interface CompiledJob {
 /** Trace to native graph: gradients, optimizer, passes, the engine's legal ops, host nodes split off. */
 export function compile(
   { builder, variables, objective, declaration: { name } }: TracedJob,
-  engine: Engine,
+  engine: Pick<Engine, "name" | "lowers">,
 ): CompiledJob {
   const { context } = builder;
   inspect(builder.finish(), name, "trace");

@@ -128,4 +128,3 @@ function beforeOpset18(model: OnnxModel): OnnxModel {
   const used = new Set(nodes.flatMap((node) => node.inputs));
   return { ...model, nodes, initializers: model.initializers.filter(({ name }) => used.has(name)) };
 }
-

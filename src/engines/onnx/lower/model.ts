@@ -47,7 +47,8 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
       values.push(port(output, made[i]!));
     }
     if (portable && node.name !== undefined)
-      for (let i = first; i < to.nodes.length; i++) to.nodes[i] = { ...to.nodes[i]!, name: `${node.name}/${to.nodes[i]!.op}_${i}` };
+      for (let i = first; i < to.nodes.length; i++)
+        to.nodes[i] = { ...to.nodes[i]!, name: `${node.name}/${to.nodes[i]!.op}_${i}` };
   }
   const labels = [
     ...graph.outputs.map((_, i) => `out:${i}`),

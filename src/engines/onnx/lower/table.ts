@@ -1,6 +1,6 @@
+import type { Node } from "../../../graph/graph.js";
 import { activation } from "./activation.js";
 import { binary } from "./binary.js";
-import type { Node } from "../../../graph/graph.js";
 import type { Emitter, Emitters } from "./context.js";
 import { elementwise } from "./elementwise.js";
 import { indexing } from "./indexing.js";
