@@ -1,5 +1,6 @@
 export * as config from "./api/config.js";
 export * as data from "./api/data.js";
+export * as formats from "./api/formats.js";
 export * as layers from "./api/layers.js";
 export * as linalg from "./api/linalg.js";
 export * as math from "./api/math.js";

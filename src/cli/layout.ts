@@ -2,20 +2,26 @@
 export const WIDTH = 80;
 
 /**
- * Rows in columns, the first and those of `left` to the left, the others to the right. Where that is wider than a terminal, the first
- * cell gets a line of its own.
+ * Rows in columns, the first `left` to the left, the others to the right. Where that is wider than a terminal, long first cells get a
+ * line of their own; where even the others are too wide, the second stands beside the first.
  */
 export function table(rows: readonly (readonly string[])[], left = 1): readonly string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[], from: number): string =>
+  const wide = (from: number): number => widths.slice(from).reduce((sum, width) => sum + width + 2, -2);
+  const line = (cells: readonly string[], from: number, first = widths[from]!): string =>
     cells
-      .map((cell, i) => (i + from < left ? cell.padEnd(widths[i + from]!) : cell.padStart(widths[i + from]!)))
+      .map((cell, i) => {
+        const width = i === 0 ? first : widths[i + from]!;
+        return i + from < left ? cell.padEnd(width) : cell.padStart(width);
+      })
       .join("  ")
       .trimEnd();
-  const total = widths.reduce((sum, width) => sum + width + 2, -2);
-  if (total <= WIDTH) return rows.map((row) => line(row, 0));
-  const narrow = total - widths[0]! <= WIDTH ? 1 : 2;
-  return rows.flatMap((row) => [row.slice(0, narrow).join("  "), `  ${line(row.slice(narrow), narrow)}`]);
+  const room = Math.min(widths[0]!, WIDTH - wide(1) - 2);
+  if (room < Math.min(widths[0]!, 4))
+    return rows.flatMap((row) => [row.slice(0, 2).join("  "), `  ${line(row.slice(2), 2)}`]);
+  return rows.flatMap((row) =>
+    row[0]!.length <= room ? [line(row, 0, room)] : [row[0]!, line(["", ...row.slice(1)], 0, room)],
+  );
 }
 
 /** Words in lines of a terminal's width, all but the first indented. */

@@ -47,7 +47,7 @@ const program = new Command("onestep")
   .configureHelp({ helpWidth: 80 })
   .addHelpText(
     "after",
-    "\nExit code 0: done. 1: diff found differences, verify found damage. 2: the command\ncould not be carried out.",
+    "\nExit code 0: done. 1: diff found differences, verify found damage. 2: the\ncommand could not be carried out.",
   );
 
 program
@@ -90,9 +90,9 @@ program
   .description("write a copy whose variables have other names")
   .argument("<model>", model)
   .argument("[pairs...]", "FROM TO ...: a * in TO stands for what the * in FROM fitted")
-  .requiredOption("--out <path>", "where the copy goes, format by extension; must be new")
+  .option("--out <path>", "where the copy goes, format by extension; must be new")
   .option("--preset <name>", "names of another program: bert-tensorflow, bert-to-tensorflow")
-  .action(async (path: string, pairs: string[], options: { out: string; preset?: string }) =>
+  .action(async (path: string, pairs: string[], options: { out?: string; preset?: string }) =>
     print(await (await import("./rename.js")).rename(path, pairs, options)),
   );
 
@@ -100,10 +100,10 @@ program
   .command("prune")
   .description("remove old checkpoints; only finished ones, after verifying those that stay")
   .argument("<root>", "directory that holds checkpoints")
-  .requiredOption("--keep-last <count>", "this many of the newest whole ones stay", count)
+  .option("--keep-last <count>", "this many of the newest whole ones stay", count)
   .option("--dry-run", "only say what would be removed")
   .option("--json", "print JSON")
-  .action(async (root: string, options: { keepLast: number; dryRun?: boolean; json?: boolean }) =>
+  .action(async (root: string, options: { keepLast?: number; dryRun?: boolean; json?: boolean }) =>
     print(await (await import("./prune.js")).prune(root, options)),
   );
 

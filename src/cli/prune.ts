@@ -13,7 +13,7 @@ import { mustExist } from "./paths.js";
 
 export interface PruneOptions {
   /** This many of the newest whole checkpoints stay; at least 1. */
-  readonly keepLast: number;
+  readonly keepLast?: number;
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
@@ -31,6 +31,8 @@ interface Decision {
  */
 export async function prune(root: string, options: PruneOptions): Promise<Answer> {
   const where = `prune('${root}')`;
+  const { keepLast } = options;
+  if (keepLast === undefined) throw new FlowError("E_ARGUMENT", `${where}: say how many stay, such as --keep-last 3`);
   mustExist(where, root);
   try {
     if (!(await stat(root)).isDirectory())
@@ -46,7 +48,7 @@ export async function prune(root: string, options: PruneOptions): Promise<Answer
     const checkpoints = await ordered(root);
     if (checkpoints.length === 0)
       throw new FlowError("E_CKPT_DIR", `${where}: '${root}' holds no checkpoint; give the directory that holds them`);
-    const decisions = await decide(root, checkpoints, options.keepLast);
+    const decisions = await decide(root, checkpoints, keepLast);
     if (options.dryRun !== true) {
       for (const { checkpoint, action } of decisions) if (action === "remove") await remove(root, checkpoint.name);
       await sweep(root);

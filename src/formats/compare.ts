@@ -31,9 +31,9 @@ export async function compareVariables(a: ModelVariable, b: ModelVariable, toler
       for (let i = 0; i < left.length; i++) {
         const [x, y] = [left[i]!, right[i]!];
         elements++;
-        if (x === y || (x !== x && y !== y)) continue;
+        if (x === y || (Number.isNaN(x) && Number.isNaN(y))) continue;
         const distance = typeof x === "bigint" ? magnitude(x - (y as bigint)) : Math.abs(x - (y as number));
-        const absolute = distance === distance ? distance : Infinity;
+        const absolute = Number.isNaN(distance) ? Infinity : distance;
         const size = Math.max(Math.abs(Number(x)), Math.abs(Number(y)));
         const relative = absolute === Infinity ? Infinity : absolute / size;
         maxAbsolute = Math.max(maxAbsolute, absolute);

@@ -1,5 +1,5 @@
 import { type Rename, renamed } from "../checkpoint/rename.js";
-import { FlowError, nearest } from "../core/errors.js";
+import { checkOptions, FlowError, nearest } from "../core/errors.js";
 import { matchesAny, type Pattern, patternList, unusedPatterns } from "../core/pattern.js";
 import { type NamePreset, presets } from "./bert-names.js";
 import type { TypedVariable } from "./model.js";
@@ -34,8 +34,9 @@ export async function convert(
   from: string,
   to: string,
   options: ConvertOptions = {},
-  where = `convert('${from}', '${to}')`,
+  where = `formats.convert('${from}', '${to}')`,
 ): Promise<ConvertReport> {
+  checkOptions(where, options, ["include", "exclude", "rename", "preset", "overwrite"]);
   const include = patternList(`${where}: include`, options.include);
   const exclude = patternList(`${where}: exclude`, options.exclude);
   const preset = presetOf(where, options.preset);

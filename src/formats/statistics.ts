@@ -26,13 +26,13 @@ export async function statisticsOf(variable: ModelVariable): Promise<Statistics>
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!;
       const number = Number(value);
-      if (number !== number) {
+      if (Number.isNaN(number)) {
         nan++;
         continue;
       }
       if (min === undefined || value < min) min = value;
       if (max === undefined || value > max) max = value;
-      if (number - number !== 0) infinite++;
+      if (!Number.isFinite(number)) infinite++;
       else {
         finite++;
         sum += number;
@@ -44,7 +44,7 @@ export async function statisticsOf(variable: ModelVariable): Promise<Statistics>
     let around = 0;
     for (let i = 0; i < values.length; i++) {
       const distance = Number(values[i]!) - centre;
-      if (distance - distance === 0) around += distance * distance;
+      if (Number.isFinite(distance)) around += distance * distance;
     }
     const apart = centre - mean;
     const total = count + finite;
