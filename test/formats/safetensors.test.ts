@@ -111,7 +111,11 @@ describe("safetensors", () => {
     ["seven bytes", Buffer.alloc(7), /has 7 bytes/],
     ["a header longer than the file", file(one, 4, 1n << 40n), /says its header has 1099511627776 bytes, only/],
     ["a header length of 2^64 - 1", file(one, 4, (1n << 64n) - 1n), /says its header has 18446744073709551615 bytes/],
-    ["a header beyond the limit", file(Buffer.alloc((1 << 23) + 1, " ")), /has a header of 8388609 bytes, expected at most/],
+    [
+      "a header beyond the limit",
+      file(Buffer.alloc((1 << 23) + 1, " ")),
+      /has a header of 8388609 bytes, expected at most/,
+    ],
     ["no header", file("", 2), /says its header has 0 bytes/],
     ["a header that is no UTF-8", file(Buffer.from([0x7b, 0xff, 0x7d])), /no UTF-8/],
     ["a byte order mark", file(`\ufeff${one}`, 4), /does not begin with '\{'/],
@@ -135,8 +139,16 @@ describe("safetensors", () => {
     ["a leading zero", file(`{"a":${tensor("[01]", 0, 4)}}`, 4), /shape that is no plain integer/],
     ["a dimension beyond 2^53", file(`{"a":${tensor("[9007199254740993]", 0, 4)}}`, 4), /beyond 2\^53/],
     ["33 dimensions", file(`{"a":${tensor(`[${Array(33).fill(1)}]`, 0, 4)}}`, 4), /shape of more than 32 numbers/],
-    ["a product that overflows", file(`{"a":${tensor("[4294967296,4294967296]", 0, 4)}}`, 4), /more elements than any file holds/],
-    ["a product that is zero at its end", file(`{"a":${tensor("[9007199254740991,9007199254740991,0]", 0, 4)}}`, 4), /needs 0/],
+    [
+      "a product that overflows",
+      file(`{"a":${tensor("[4294967296,4294967296]", 0, 4)}}`, 4),
+      /more elements than any file holds/,
+    ],
+    [
+      "a product that is zero at its end",
+      file(`{"a":${tensor("[9007199254740991,9007199254740991,0]", 0, 4)}}`, 4),
+      /needs 0/,
+    ],
     ["metadata that is no string", file('{"__metadata__":{"a":1}}'), /where '"' belongs/],
     ["metadata that is no object", file('{"__metadata__":"a"}'), /where '\{' belongs/],
     ["a metadata key twice", file('{"__metadata__":{"a":"1","a":"2"}}'), /has "a" twice in __metadata__/],
@@ -145,12 +157,28 @@ describe("safetensors", () => {
     ["a dtype called constructor", file(`{"a":${tensor("[1]", 0, 4, "constructor")}}`, 4), /of dtype "constructor"/],
     ["an end before its begin", file(`{"a":${tensor("[1]", 4, 0)}}`, 4), /ending at 0, before its begin at 4/],
     ["a hole at the begin", file(`{"a":${tensor("[1]", 4, 8)}}`, 8), /beginning at 4, behind a hole/],
-    ["a hole in the middle", file(`{"a":${tensor("[1]", 0, 4)},"b":${tensor("[1]", 8, 12)}}`, 12), /"b" beginning at 8, behind a hole/],
-    ["an overlap", file(`{"a":${tensor("[2]", 0, 8)},"b":${tensor("[1]", 4, 8)}}`, 8), /"b" beginning at 4, inside the one/],
+    [
+      "a hole in the middle",
+      file(`{"a":${tensor("[1]", 0, 4)},"b":${tensor("[1]", 8, 12)}}`, 12),
+      /"b" beginning at 8, behind a hole/,
+    ],
+    [
+      "an overlap",
+      file(`{"a":${tensor("[2]", 0, 8)},"b":${tensor("[1]", 4, 8)}}`, 8),
+      /"b" beginning at 4, inside the one/,
+    ],
     ["bytes behind the last tensor", file(one, 5), /has 5 bytes of elements, its header describes 4/],
     ["elements cut off", file(one, 3), /ending at 4, beyond its 3 bytes/],
-    ["a size that does not fit", file(`{"a":${tensor("[2]", 0, 4)}}`, 4), /has 4 bytes for tensor "a", F32\[2\] needs 8/],
-    ["a state that is no JSON", file(`{"__metadata__":{"onestep.json":"x"},"a":${tensor("[1]", 0, 4)}}`, 4), /is damaged, expected JSON/],
+    [
+      "a size that does not fit",
+      file(`{"a":${tensor("[2]", 0, 4)}}`, 4),
+      /has 4 bytes for tensor "a", F32\[2\] needs 8/,
+    ],
+    [
+      "a state that is no JSON",
+      file(`{"__metadata__":{"onestep.json":"x"},"a":${tensor("[1]", 0, 4)}}`, 4),
+      /is damaged, expected JSON/,
+    ],
   ];
   for (const [what, bytes, message] of hostile)
     test(`refuses ${what}`, async () => {
