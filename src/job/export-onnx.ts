@@ -7,6 +7,7 @@ import { exportable, exportOpset } from "../engines/onnx/versions.js";
 import { writeFileAside } from "../formats/file.js";
 import { inputsOf } from "../graph/graph.js";
 import { activeBuilder } from "../graph/trace.js";
+import { compile } from "./compile.js";
 import { defaultSession } from "./session.js";
 import { argumentName } from "./trace-job.js";
 
@@ -56,18 +57,19 @@ export function exportOnnx(
     );
   const session = defaultSession();
   return session.enqueue(where, async () => {
-    const found = session.compiledFor(name, portable);
-    if (found === undefined)
+    const traced = session.traced(name);
+    if (traced === undefined)
       throw new FlowError(
         "E_CLOSED",
         `${where}: the session has no such job; declare it again after clearDefaultSession`,
       );
-    const { declaration, compiled } = found;
+    const { declaration } = traced;
     if (declaration.type !== "predict")
       throw new FlowError(
         "E_ARGUMENT",
         `${where}: it is a train job; export a predict job that calls the same model function`,
       );
+    const compiled = compile(traced, portable);
     const graph = exportedGraph(compiled.native.graph);
     const feeds = inputsOf(graph, "placeholder").map((node) => String(node.attrs.name));
     const given = declaration.placeholders.map((_, i) => argumentName(i));

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { bug, FlowError } from "../core/errors.js";
 import { streamOf } from "../core/rng.js";
 import { NdArray, type Tensor } from "../core/tensor.js";
-import type { Engine, EngineSession, Staging } from "../engines/engine.js";
+import type { EngineSession, Staging } from "../engines/engine.js";
 import { sample } from "../initializers/initializer.js";
 import { VariableRegistry, type VariableSpec } from "../variables/registry.js";
 import { type CompiledJob, compile } from "./compile.js";
@@ -99,13 +99,9 @@ export class Session {
     return traced.rebuild(outputs.map(({ data, shape, dtype }) => new NdArray(data, shape, dtype)));
   }
 
-  /** A job as it was traced, and compiled for the rows of another engine than the one that runs it. */
-  compiledFor(
-    name: string,
-    engine: Pick<Engine, "name" | "lowers">,
-  ): { readonly declaration: Declaration; readonly compiled: CompiledJob } | undefined {
-    const traced = this.#ready.get(name)?.traced;
-    return traced === undefined ? undefined : { declaration: traced.declaration, compiled: compile(traced, engine) };
+  /** A job as it was traced, for use beside the engine that runs it; undefined where the session has none of that name. */
+  traced(name: string): TracedJob | undefined {
+    return this.#ready.get(name)?.traced;
   }
 
   /** The first value of a variable: by its randomSeed, else by the session's seed and its name. */

@@ -49,7 +49,7 @@ export async function exportModel(job: NativeJob, plan: ExportPlan): Promise<Uin
       `onnx.export: job '${job.name}' has ${bytes} bytes of variables, an ONNX file holds at most ${limit}; export a smaller part of the model`,
     );
   const model = named(lowered, plan);
-  return encodeModel(plan.opset < 18 ? beforeOpset18(model) : model, {
+  return encodeModel(older(model, plan.opset), {
     irVersion: exportable[plan.opset]!,
     opset: plan.opset,
     producerVersion: plan.producerVersion,
@@ -111,6 +111,21 @@ function named(model: OnnxModel, plan: ExportPlan): OnnxModel {
       .map((port) => ({ ...port, name: nameOf(port.name) }))
       .filter(({ name }) => made.has(name) && !ends.has(name)),
   };
+}
+
+function older(model: OnnxModel, opset: number): OnnxModel {
+  const undilated = opset < 19 ? beforeOpset19(model) : model;
+  return opset < 18 ? beforeOpset18(undilated) : undilated;
+}
+
+/** Before opset 19 AveragePool had no dilations; `portable` leaves only those of 1. */
+function beforeOpset19(model: OnnxModel): OnnxModel {
+  const nodes = model.nodes.map((node): OnnxNode => {
+    if (node.op !== "AveragePool") return node;
+    const { dilations: _, ...attributes } = node.attributes;
+    return { ...node, attributes };
+  });
+  return { ...model, nodes };
 }
 
 /** Before opset 18 the axes of these reductions were an attribute. */
