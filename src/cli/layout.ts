@@ -18,7 +18,10 @@ export function table(rows: readonly (readonly string[])[], left = 1): readonly 
       .trimEnd();
   const room = Math.min(widths[0]!, WIDTH - wide(1) - 2);
   if (room < Math.min(widths[0]!, 4))
-    return rows.flatMap((row) => [row.slice(0, 2).join("  "), `  ${line(row.slice(2), 2)}`]);
+    return rows.flatMap((row) => {
+      const head = row.slice(0, 2).join("  ");
+      return [...(head.length <= WIDTH ? [head] : row.slice(0, 2)), `  ${line(row.slice(2), 2)}`];
+    });
   return rows.flatMap((row) =>
     row[0]!.length <= room ? [line(row, 0, room)] : [row[0]!, line(["", ...row.slice(1)], 0, room)],
   );

@@ -112,10 +112,10 @@ function answer(root: string, decisions: readonly Decision[], { dryRun = false, 
   }
   const rows = decisions.map(({ checkpoint, action, why }) => [
     checkpoint.name,
-    String(checkpoint.step ?? "-"),
     action === "leave" ? `left alone: ${why}` : action === "keep" ? "kept" : dryRun ? "would be removed" : "removed",
+    String(checkpoint.step ?? "-"),
   ]);
   const [kept, removed, left] = [names("keep").length, names("remove").length, names("leave").length];
   const sum = `${kept} kept, ${removed} ${dryRun ? "would be removed" : "removed"}${left > 0 ? `, ${left} left alone` : ""}`;
-  return { text: `${[...table([["name", "step", ""], ...rows]), sum].join("\n")}\n` };
+  return { text: `${[...table([["name", "what", "step"], ...rows], 2), sum].join("\n")}\n` };
 }
