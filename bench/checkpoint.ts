@@ -1,7 +1,8 @@
-// tsx bench/checkpoint.ts: what saving and loading costs beside copying the same bytes with `cp -r` and `sync`, and reading them with `cat`;
+// tsx bench/checkpoint.ts: what saving and loading costs beside copying the same bytes with `cp -r` and `sync`, and reading them into memory
+// (`readFileSync`, all kept; `cat` to /dev/null beside it: what the disk alone takes);
 // and how far the process's memory rises meanwhile. Rounds are interleaved; the table shows medians and, in brackets, the fastest.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import * as flow from "onestep";
@@ -84,6 +85,13 @@ try {
       execFileSync("sync");
     };
 
+    const readAll = (): void => {
+      const kept: Uint8Array[] = [];
+      for (const name of readdirSync(path("first")))
+        if (name.startsWith("v")) kept.push(readFileSync(join(path("first"), name, "out")));
+      if (kept.length !== count) throw new Error(`${kept.length} files`);
+    };
+
     declare(count, elements);
     await check.init();
     await check.save(path("first"));
@@ -103,11 +111,14 @@ try {
       const cold = dropCaches();
       if (cold) await measure("cat, cold cache", () => shell(`cat ${path("first")}/*/out > /dev/null`));
       if (cold) dropCaches();
+      if (cold) await measure("read, cold cache", readAll);
+      if (cold) dropCaches();
       if (cold) await measure("load, cold cache", () => check.load(path("first")));
       await flow.clearDefaultSession();
       declare(count, elements);
       await check.load(path("first"), { dryRun: true, verify: false });
       await measure("cat, warm cache", () => shell(`cat ${path("first")}/*/out > /dev/null`));
+      await measure("read, warm cache", readAll);
       await measure("load, warm cache", () => check.load(path("first")));
       await flow.clearDefaultSession();
       declare(count, elements);
@@ -119,9 +130,9 @@ try {
     const beside: Readonly<Record<string, string>> = {
       save: "cp -r + sync",
       "save in background": "cp -r + sync",
-      "load, cold cache": "cat, cold cache",
-      "load, warm cache": "cat, warm cache",
-      "load, warm, not verified": "cat, warm cache",
+      "load, cold cache": "read, cold cache",
+      "load, warm cache": "read, warm cache",
+      "load, warm, not verified": "read, warm cache",
     };
     console.log(`\n${title}, ${model.toFixed(0)} MB`);
     for (const [name, list] of times) {

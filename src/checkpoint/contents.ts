@@ -1,17 +1,18 @@
 import { opendir, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { FlowError } from "../core/errors.js";
-import { absent, plainKind, reading } from "./files.js";
+import { absent, errnoOf, plainKind, reading } from "./files.js";
 import { DONE, META, parseTemporaryName, STATE } from "./layout.js";
 
 // No model has as many variables; a directory that has could fill the memory with names alone.
-const MOST_ENTRIES = 50_000;
+const MOST_ENTRIES = 20_000;
 
 /** Throws E_CKPT_DIR unless `dir` is a directory, and not what an interrupted save left. A link to one will do. */
 export async function checkDirectory(where: string, dir: string): Promise<void> {
   if (dir.includes("\0"))
     throw new FlowError("E_CKPT_DIR", `${where}: the path has a NUL in it, which no system can open`);
-  const kind = await reading(where, dir, () => stat(dir).catch(absent));
+  const nowhere = (error: unknown): undefined => (errnoOf(error) === "ELOOP" ? undefined : absent(error));
+  const kind = await reading(where, dir, () => stat(dir).catch(nowhere));
   if (kind?.isDirectory() !== true) {
     const what = kind === undefined ? "does not exist" : "is not a directory";
     const fix = "give the directory that a save wrote, or use init() to start afresh";

@@ -28,8 +28,10 @@ export async function writeSynced(path: string, pieces: Pieces): Promise<string>
   const hash = createHash("sha256");
   const file = await open(path, "wx");
   try {
+    let start = 0;
     for await (const piece of pieces) {
-      const writing = writeAll(file, piece);
+      const writing = writeAll(file, piece, start);
+      start += piece.byteLength;
       // Hashed while the piece is on its way to the system.
       hash.update(piece);
       await writing;
@@ -41,9 +43,9 @@ export async function writeSynced(path: string, pieces: Pieces): Promise<string>
   return hash.digest("hex");
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeAll(file: FileHandle, bytes: Uint8Array, start: number): Promise<void> {
   for (let done = 0; done < bytes.byteLength; )
-    done += (await file.write(bytes, done, bytes.byteLength - done)).bytesWritten;
+    done += (await file.write(bytes, done, bytes.byteLength - done, start + done)).bytesWritten;
 }
 
 // What says that directories cannot be flushed here: some network file systems, and Windows always.
@@ -76,6 +78,18 @@ export async function plainKind(where: string, path: string): Promise<"file" | "
   return kind === undefined ? undefined : checkPlain(where, path, kind);
 }
 
+/** Bytes of the plain file at `path`, or undefined where nothing is. */
+export async function plainSize(where: string, path: string): Promise<number | undefined> {
+  const kind = await lstat(path).catch(absent);
+  if (kind === undefined) return undefined;
+  if (checkPlain(where, path, kind) === "directory") refuseFolder(where, path);
+  return kind.size;
+}
+
+function refuseFolder(where: string, path: string): never {
+  throw new FlowError("E_CKPT_IO", `${where}: '${path}' is not a file, expected one`);
+}
+
 function checkPlain(where: string, path: string, kind: Stats): "file" | "directory" {
   if (kind.isFile()) return "file";
   if (kind.isDirectory()) return "directory";
@@ -99,16 +113,11 @@ export async function withPlainFile<T>(
   path: string,
   work: (file: FileHandle, size: number) => Promise<T>,
 ): Promise<T | undefined> {
-  const kind = await plainKind(where, path);
-  if (kind === undefined) return undefined;
-  const refuseFolder = (): never => {
-    throw new FlowError("E_CKPT_IO", `${where}: '${path}' is not a file, expected one`);
-  };
-  if (kind === "directory") refuseFolder();
+  if ((await plainSize(where, path)) === undefined) return undefined;
   const file = await open(path, constants.O_RDONLY | NO_WAIT | NO_LINK);
   try {
     const opened = await file.stat();
-    if (checkPlain(where, path, opened) === "directory") refuseFolder();
+    if (checkPlain(where, path, opened) === "directory") refuseFolder(where, path);
     return await work(file, opened.size);
   } finally {
     await file.close();

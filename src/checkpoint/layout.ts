@@ -23,7 +23,7 @@ export function variablePath(dir: string, name: string, fileName: string): strin
   return `${dir}/${name}/${fileName}`;
 }
 
-const temporary = /^\.(?<stem>.*)\.(?<host>[0-9a-f]{8})-(?<pid>\d+)-[0-9a-f]{12}\.saving$/su;
+const temporary = /^\.(?<stem>.*)\.(?<host>[0-9a-f]{8})-(?<pid>\d+)-(?<random>[0-9a-f]{12})\.saving$/su;
 
 /** Name of the directory a save to `basename` writes into; long names are cut so that it fits every file system. */
 export function temporaryName(basename: string, host: string, pid: number, random: string): string {
@@ -33,9 +33,10 @@ export function temporaryName(basename: string, host: string, pid: number, rando
 /** Who made the temporary directory `name`, for which target; undefined where it is no name of ours. */
 export function parseTemporaryName(
   name: string,
-): { readonly stem: string; readonly host: string; readonly pid: number } | undefined {
+): { readonly stem: string; readonly host: string; readonly pid: number; readonly random: string } | undefined {
   const groups = temporary.exec(name)?.groups;
-  return groups === undefined ? undefined : { stem: groups.stem!, host: groups.host!, pid: Number(groups.pid) };
+  if (groups === undefined) return undefined;
+  return { stem: groups.stem!, host: groups.host!, pid: Number(groups.pid), random: groups.random! };
 }
 
 /** The part of a target's name that its temporary directories carry. */

@@ -70,7 +70,7 @@ export function parseState(where: string, path: string, text: string): RunState 
   if (isRecord(parsed) && isCount(parsed.format) && parsed.format > 1) {
     throw refuse(`has format ${parsed.format}, expected 1; a newer onestep wrote it, update this one`);
   }
-  if (!isRecord(parsed) || parsed.format !== 1 || !Number.isFinite(parsed.seed) || !isCounts(parsed.calls)) {
+  if (!isRecord(parsed) || parsed.format !== 1 || !isCount(parsed.seed) || !isCounts(parsed.calls)) {
     throw refuse(
       "is damaged, expected JSON {format: 1, seed, calls}; delete it to load without the seed and call counts",
     );

@@ -4,7 +4,7 @@ import { matchesAny, type Pattern, patternList, unusedPatterns } from "../core/p
 import { sameShape, sizeOf, typeText } from "../core/shape.js";
 import { bytesOf, fromHalf, type Tensor, zeros } from "../core/tensor.js";
 import { checkDirectory, dataFileOf, foldersOf, isMarked, shown } from "./contents.js";
-import { mapBounded, plainKind, reading, scratch, streamFile, withPlainFile } from "./files.js";
+import { mapBounded, plainKind, plainSize, reading, scratch, streamFile, withPlainFile } from "./files.js";
 import { checkStored, DONE, META, STATE, variablePath } from "./layout.js";
 import { type RunState, readMeta, readState } from "./meta.js";
 import { type Rename, renamed } from "./rename.js";
@@ -179,7 +179,7 @@ async function locate(
   if (folder === undefined) return nothing;
   const path = variablePath(dir, folder, variable.fileName);
   const metaPath = variablePath(dir, folder, META);
-  const size = await reading(where, path, () => withPlainFile(where, path, async (_, bytes) => bytes));
+  const size = await reading(where, path, () => plainSize(where, path));
   if (size === undefined)
     return { ...nothing, hasMeta: (await reading(where, metaPath, () => plainKind(where, metaPath))) !== undefined };
   checkBytes(where, variable.name, path, variable, size);
@@ -231,8 +231,10 @@ async function readValue(
       });
     }),
   );
-  checkBytes(where, variable.name, path, variable, got?.length ?? 0);
-  if (hashed) checkHash(where, dir, path, got!.sha256!, variablePath(dir, folder, META), expected);
+  if (got === undefined)
+    throw new FlowError("E_CKPT_IO", `${where}: '${path}' vanished while it was looked at; no variable was changed`);
+  checkBytes(where, variable.name, path, variable, got.length);
+  if (hashed) checkHash(where, dir, path, got.sha256!, variablePath(dir, folder, META), expected);
   return tensor;
 }
 

@@ -1,5 +1,6 @@
 import { FlowError, nearest } from "../core/errors.js";
 import { matchesAny, type Pattern } from "../core/pattern.js";
+import { checkName } from "../variables/names.js";
 import { shown } from "./contents.js";
 
 /**
@@ -13,7 +14,8 @@ export type Rename =
   | readonly (readonly [Pattern, string])[];
 
 /**
- * The name in the program of each name in a directory. E_ARGUMENT where a rule fits no name, or two names become one.
+ * The name in the program of each name in a directory. E_ARGUMENT where a rule fits no name, or two names become one; E_NAME where a new
+ * name can be no variable's.
  */
 export function renamed(
   where: string,
@@ -25,6 +27,7 @@ export function renamed(
   const sources = new Map<string, string>();
   for (const name of names) {
     const target = map(name);
+    if (target !== name) checkName(target);
     const other = sources.get(target);
     if (other !== undefined)
       throw new FlowError(

@@ -73,13 +73,17 @@ export async function placeAside(
 ): Promise<void> {
   const parent = dirname(target);
   await sweep(parent, basename(target));
-  const aside = join(parent, temporaryName(basename(target), host, process.pid, randomBytes(6).toString("hex")));
+  const random = `${instance}${randomBytes(3).toString("hex")}`;
+  const aside = join(parent, temporaryName(basename(target), host, process.pid, random));
+  underWay.add(random);
   try {
     await guarded(where, shown, () => write(aside));
   } catch (error) {
     // Where even this fails, the next save to this target tries again.
     await fsExtra.remove(aside).catch(() => {});
     throw error;
+  } finally {
+    underWay.delete(random);
   }
   try {
     await syncDirectory(parent);
@@ -179,16 +183,25 @@ async function place(where: string, dir: string, aside: string, target: string):
 
 // A process number means something on one machine (or container) only.
 const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
+// Which saves of this process run: what a failed one could not remove goes with the next. Each thread has its own list.
+const instance = randomBytes(3).toString("hex");
+const underWay = new Set<string>();
 const DAY = 24 * 60 * 60 * 1000;
 
-/** Removes temporary directories of earlier saves to this target whose process is gone, or that nobody touched for a day. */
+/**
+ * Removes temporary directories of earlier saves in `parent` whose process is gone; those to this target also where nobody touched
+ * them for a day.
+ */
 async function sweep(parent: string, targetName: string): Promise<void> {
   for (const entry of await readdir(parent).catch(() => [])) {
     const made = parseTemporaryName(entry);
-    if (made?.stem !== stemOf(targetName)) continue;
+    if (made === undefined) continue;
     const path = join(parent, entry);
     try {
-      const abandoned = (made.host === host && !runs(made.pid)) || Date.now() - (await stat(path)).mtimeMs > DAY;
+      const own = made.host === host && made.pid === process.pid && made.random.startsWith(instance);
+      const ended = own ? !underWay.has(made.random) : made.host === host && !runs(made.pid);
+      const sameTarget = made.stem === stemOf(targetName);
+      const abandoned = ended || (!own && sameTarget && Date.now() - (await stat(path)).mtimeMs > DAY);
       if (abandoned) await fsExtra.remove(path);
     } catch {
       // Another save swept it first, or it cannot be removed: either way it is no reason to fail this save.

@@ -57,9 +57,9 @@ export async function convert(
       return { ...variable, type: { dtype: type.dtype, shape: preset?.shape(name, type.shape) ?? type.shape } };
     });
     if (variables.length === 0) throw new FlowError("E_ARGUMENT", `${where}: no variable is left to write`);
-    const first = renamed(
+    const first = presetNames(
       where,
-      preset?.rename,
+      preset,
       variables.map(({ name }) => name),
     );
     const second = renamed(where, options.rename, [...first.values()]);
@@ -99,6 +99,18 @@ function presetOf(where: string, name: string | undefined): NamePreset | undefin
     "E_OPTION",
     `${where}: unknown preset '${name}'; ${near === undefined ? known : `did you mean '${near}'?`}`,
   );
+}
+
+/** Other programs' names may have characters that ours cannot, so the checks of `renamed` do not fit. */
+function presetNames(
+  where: string,
+  preset: NamePreset | undefined,
+  names: readonly string[],
+): ReadonlyMap<string, string> {
+  const result = new Map(names.map((name) => [name, preset?.rename(name) ?? name]));
+  if (new Set(result.values()).size < names.length)
+    throw new FlowError("E_ARGUMENT", `${where}: the preset gives two variables one name; exclude one of them`);
+  return result;
 }
 
 function checkUsed(

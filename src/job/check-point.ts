@@ -171,14 +171,14 @@ function outside(method: string): Session {
 function checkPath(method: string, path: unknown): void {
   const what =
     typeof path !== "string"
-      ? typeof path
+      ? `is ${typeof path}`
       : path === ""
-        ? "empty"
+        ? "is empty"
         : path.includes("\0")
-          ? "with a NUL in it"
+          ? "has a NUL in it"
           : undefined;
   if (what !== undefined)
-    throw new FlowError("E_ARGUMENT", `checkPoint.${method}: the path is ${what}, expected a string`);
+    throw new FlowError("E_ARGUMENT", `checkPoint.${method}: the path ${what}, expected a string`);
 }
 
 function checkFlags(where: string, flags: Readonly<Record<string, unknown>>): void {

@@ -74,7 +74,7 @@ test("variablePath keeps the directory as given", () => {
 test("temporary names are told from others, and fit however long the target's name is", () => {
   const name = temporaryName("m.1", "0123abcd", 42, "00112233aabb");
   expect(name).toBe(".m.1.0123abcd-42-00112233aabb.saving");
-  expect(parseTemporaryName(name)).toEqual({ stem: "m.1", host: "0123abcd", pid: 42 });
+  expect(parseTemporaryName(name)).toEqual({ stem: "m.1", host: "0123abcd", pid: 42, random: "00112233aabb" });
   for (const other of ["m.1", ".m.saving", ".m.1.saving", `${name}x`, name.slice(1)])
     expect(parseTemporaryName(other)).toBeUndefined();
   expect(Buffer.byteLength(temporaryName("😀".repeat(63), "0123abcd", 4194304, "00112233aabb"))).toBeLessThanOrEqual(

@@ -19,6 +19,7 @@ import { type StoredVariable, saveCheckpoint } from "#src/checkpoint/write.js";
 import { byteSize, dtypes } from "#src/core/dtype.js";
 import { sizeOf } from "#src/core/shape.js";
 import { bytesOf, fromBytes, type Tensor } from "#src/core/tensor.js";
+import { checkName } from "#src/variables/names.js";
 
 let root: string;
 let dir: string;
@@ -268,18 +269,35 @@ describe("damage", () => {
   });
 });
 
+const isName = (text: string): boolean => {
+  try {
+    checkName(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 test("a copied checkpoint loads", async () => {
   await save();
   cpSync(dir, join(root, "copy"), { recursive: true });
   expect((await planLoad(join(root, "copy"), [weight, bias])).warnings).toEqual([]);
 });
 
-test("random tensors of every dtype come back bit for bit", { timeout: 120_000 }, async () => {
+test("random tensors of every name, dtype and shape come back bit for bit", { timeout: 120_000 }, async () => {
+  const name = fc
+    .array(fc.constantFrom(..."ABCXYZabcxyz0189_.+-"), { minLength: 1, maxLength: 200 })
+    .map((characters) => characters.join(""))
+    .filter((text) => isName(text));
   const variable = fc
     .record({
+      name,
       dtype: fc.constantFrom(...dtypes),
-      shape: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 }),
-      fileName: fc.constantFrom("out", "w.bin"),
+      shape: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
+      fileName: fc.oneof(
+        fc.constant("out"),
+        name.filter((text) => text.toLowerCase() !== "meta"),
+      ),
     })
     .chain((type) =>
       fc
@@ -289,17 +307,19 @@ test("random tensors of every dtype come back bit for bit", { timeout: 120_000 }
         })
         .map((bytes) => ({ ...type, bytes })),
     );
+  const selector = ({ name }: { name: string }) => name.toLowerCase();
+  const comparator = (a: string, b: string) => a === b;
   let round = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(variable, { minLength: 1, maxLength: 12 }), async (list) => {
+    fc.asyncProperty(fc.uniqueArray(variable, { minLength: 1, maxLength: 12, selector, comparator }), async (list) => {
       const path = join(root, `r${round++}`);
       const variables = list.map(
-        ({ dtype, shape, fileName }, i): StoredVariable => ({ name: `v${i}`, dtype, shape, fileName }),
+        ({ name, dtype, shape, fileName }): StoredVariable => ({ name, dtype, shape, fileName }),
       );
-      const tensors = new Map(list.map(({ dtype, shape, bytes }, i) => [`v${i}`, fromBytes(dtype, shape, bytes)]));
+      const tensors = new Map(list.map(({ name, dtype, shape, bytes }) => [name, fromBytes(dtype, shape, bytes)]));
       await saveCheckpoint(path, variables, async (name) => tensors.get(name)!, { seed: round, calls: {} });
-      const plan = await planLoad(path, variables);
-      expect(plan.missing).toEqual([]);
+      const plan = await planLoad(path, variables, { strict: true });
+      expect(plan).toMatchObject({ missing: [], unused: [], loaded: [...tensors.keys()].sort() });
       for (const [name, tensor] of tensors) {
         const loaded = plan.values.get(name)!;
         expect([loaded.dtype, loaded.shape]).toEqual([tensor.dtype, tensor.shape]);

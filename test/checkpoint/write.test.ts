@@ -262,7 +262,7 @@ describe("after a crash", () => {
     expect(interrupted).toBeGreaterThan(0);
   });
 
-  test("sweeps its own dead leftovers only", async () => {
+  test("sweeps dead leftovers only", async () => {
     const child = spawn(process.execPath, ["-e", "0"]);
     await once(child, "exit");
     // A save that runs now tells this machine's part of the name.
@@ -280,10 +280,11 @@ describe("after a crash", () => {
     };
     make(`.m2.${host}-${child.pid}-000000000001.saving`);
     make(".m2.00000000-1-000000000002.saving", true);
+    make(`.m3.${host}-${child.pid}-000000000005.saving`);
     const kept = [
       make(`.m2.${host}-${process.pid}-000000000003.saving`),
       make(`.m2.00000000-${child.pid}-000000000004.saving`),
-      make(`.m3.${host}-${child.pid}-000000000005.saving`),
+      make(".m3.00000000-1-000000000006.saving", true),
       make(".m2.saving"),
     ];
     await save(join(root, "m2"));
