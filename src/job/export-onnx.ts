@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
-import { planLoad } from "../checkpoint/read.js";
 import { checkOptions, FlowError, nearest } from "../core/errors.js";
 import type { Tensor } from "../core/tensor.js";
 import { exportedGraph, exportModel, portable } from "../engines/onnx/export.js";
 import { exportable, exportOpset } from "../engines/onnx/versions.js";
 import { writeFileAside } from "../formats/file.js";
+import { planModelLoad } from "../formats/load.js";
 import { inputsOf } from "../graph/graph.js";
 import { activeBuilder } from "../graph/trace.js";
 import { compile } from "./compile.js";
@@ -140,7 +140,7 @@ async function valuesOf(
   }
   if (names.length === 0) return new Map();
   const wanted = session.registry.all().filter(({ name }) => names.includes(name));
-  const { values, missing, unused } = await planLoad(modelDir, wanted);
+  const { values, missing, unused } = await planModelLoad(modelDir, wanted, {}, undefined, where);
   if (missing.length > 0) {
     const near = nearest(missing[0]!.name, unused);
     throw new FlowError(

@@ -85,6 +85,17 @@ describe("npz", () => {
     );
   });
 
+  test("zip64", async () => {
+    const path = join(scratch(), "m.npz");
+    const file = new ZipFile();
+    file.addBuffer(npy(dict("'<f4'", "(1,)"), 4), "x.npy", { forceZip64Format: true });
+    file.end({ forceZip64Format: true, comment: "" });
+    const chunks: Buffer[] = [];
+    for await (const chunk of file.outputStream) chunks.push(chunk as Buffer);
+    writeFileSync(path, Buffer.concat(chunks));
+    expect((await flow.formats.read(path)).get("x")!.shape).toEqual([1]);
+  });
+
   test("versions 2 and 3, keys in any order, blanks", async () => {
     for (const version of [2, 3]) {
       const path = join(scratch(), "m.npz");
