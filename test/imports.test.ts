@@ -17,6 +17,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   layers: ["core", "graph", "variables", "ops", "initializers"],
   optim: ["core", "graph", "ops", "autodiff", "variables", "initializers"],
   checkpoint: ["core", "variables"],
+  formats: ["core", "variables", "checkpoint"],
   engines: ["core", "graph", "ops", "passes"],
   job: [
     "core",
@@ -30,6 +31,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "layers",
     "optim",
     "checkpoint",
+    "formats",
     "engines",
   ],
   api: [
@@ -44,10 +46,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "layers",
     "optim",
     "checkpoint",
+    "formats",
     "engines",
     "job",
   ],
-  cli: ["core", "checkpoint", "api", "index.ts"],
+  cli: ["core", "checkpoint", "formats", "api", "index.ts"],
   "index.ts": ["core", "graph", "autodiff", "initializers", "ops", "variables", "layers", "job", "api"],
 };
 // Packages that carry native code: loaded by their engine only.

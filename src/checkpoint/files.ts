@@ -20,13 +20,16 @@ export function absent(error: unknown): undefined {
 
 // --- writing -------------------------------------------------------------------------------------------------------
 
+/** Bytes in order, piece by piece. */
+export type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
 /** Writes a new file piece by piece, flushes it to the disk, and gives the SHA-256 of its bytes in hex. */
-export async function writeSynced(path: string, pieces: Iterable<Uint8Array>): Promise<string> {
+export async function writeSynced(path: string, pieces: Pieces): Promise<string> {
   const hash = createHash("sha256");
   const file = await open(path, "wx");
   try {
     let start = 0;
-    for (const piece of pieces) {
+    for await (const piece of pieces) {
       const writing = writeAll(file, piece, start);
       start += piece.byteLength;
       // Hashed while the piece is on its way to the system.

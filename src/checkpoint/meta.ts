@@ -64,7 +64,11 @@ export function stateBytes({ seed, calls, data = {}, ...rest }: RunState): Uint8
 /** What the file `onestep.json` at `path` says, or undefined without that file; E_CKPT_META or E_CKPT_HASH where it is damaged. */
 export async function readState(where: string, path: string): Promise<RunState | undefined> {
   const text = await reading(where, path, () => readSmall(where, path, STATE_LIMIT));
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseState(where, path, text);
+}
+
+/** What the text of an `onestep.json` says; `path` is where messages say it was. */
+export function parseState(where: string, path: string, text: string): RunState {
   const parsed = parseJson(text);
   const refuse = (what: string): FlowError => new FlowError("E_CKPT_META", `${where}: '${path}' ${what}`);
   if (isRecord(parsed) && isCount(parsed.format) && parsed.format > 1) {

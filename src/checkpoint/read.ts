@@ -90,17 +90,7 @@ export async function planLoad(
     const left = unused.filter((folder) => wanted(programNames.get(folder)!));
     checkStrict(where, dir, missing, left);
   }
-  if (present.length === 0 && variables.length > 0 && options.allowEmpty !== true) {
-    const what = `'${dir}' holds none of the ${included.length} variables of this program ('${(included[0] ?? sorted[0]!).name}', ...)`;
-    const fix =
-      "give the directory that a save wrote, use init() to start afresh, or pass { allowEmpty: true } to initialise all";
-    throw new FlowError(
-      "E_CKPT_DIR",
-      included.length > 0
-        ? `${where}: ${what}; ${fix}`
-        : `${where}: include and exclude leave no variable to load; ${fix}`,
-    );
-  }
+  if (present.length === 0 && options.allowEmpty !== true) refuseEmpty(where, dir, sorted, included);
   const state = await readState(where, `${dir}/${STATE}`);
   const warnings = await warningsOf(where, dir, found);
   // Every name, type and size fits: only now memory is taken.
@@ -118,8 +108,27 @@ export async function planLoad(
   };
 }
 
+/** E_CKPT_DIR for a load that found nothing, where the program has variables. */
+export function refuseEmpty(
+  where: string,
+  dir: string,
+  variables: readonly StoredVariable[],
+  included: readonly StoredVariable[],
+): void {
+  if (variables.length === 0) return;
+  const what = `'${dir}' holds none of the ${included.length} variables of this program ('${(included[0] ?? variables[0]!).name}', ...)`;
+  const fix =
+    "give the directory that a save wrote, use init() to start afresh, or pass { allowEmpty: true } to initialise all";
+  throw new FlowError(
+    "E_CKPT_DIR",
+    included.length > 0
+      ? `${where}: ${what}; ${fix}`
+      : `${where}: include and exclude leave no variable to load; ${fix}`,
+  );
+}
+
 /** Whether a name is to be loaded. Patterns that fit none of `names` are errors: a mistyped one would change nothing in silence. */
-function selection(where: string, options: ReadOptions, names: readonly string[]): (name: string) => boolean {
+export function selection(where: string, options: ReadOptions, names: readonly string[]): (name: string) => boolean {
   const lists = (["include", "exclude"] as const).map((key) => {
     const patterns = patternList(`${where}: ${key}`, options[key]);
     const [idle] = unusedPatterns(patterns, names);
@@ -134,7 +143,13 @@ function selection(where: string, options: ReadOptions, names: readonly string[]
   return (name) => (options.include === undefined || matchesAny(include, name)) && !matchesAny(exclude, name);
 }
 
-function checkStrict(where: string, dir: string, missing: readonly StoredVariable[], unused: readonly string[]): void {
+/** E_CKPT_STRICT where a load would leave anything out. */
+export function checkStrict(
+  where: string,
+  dir: string,
+  missing: readonly StoredVariable[],
+  unused: readonly string[],
+): void {
   const list = (names: readonly string[]): string =>
     `${names.slice(0, 5).map(shown).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`;
   const complaints = [
@@ -238,7 +253,8 @@ async function readValue(
   return tensor;
 }
 
-function widen(piece: Uint8Array, into: Float32Array, at: number): void {
+/** Half floats as the float32 that they are in memory. */
+export function widen(piece: Uint8Array, into: Float32Array, at: number): void {
   const halves = new DataView(piece.buffer, piece.byteOffset, piece.byteLength);
   for (let i = 0; 2 * i < piece.byteLength; i++) into[at + i] = fromHalf(halves.getUint16(2 * i, true));
 }

@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, nearest } from "../core/errors.js";
 import { matchesAny, type Pattern } from "../core/pattern.js";
 import { checkName } from "../variables/names.js";
 import { shown } from "./contents.js";
@@ -55,10 +55,14 @@ function mapOf(where: string, rename: Rename, names: readonly string[]): (name: 
   const rules = rulesOf(where, rename);
   for (const [pattern] of rules) {
     if (names.some((name) => matchesAny([pattern], name))) continue;
-    const known = names.slice(0, 3).map(shown).join(", ");
+    const near = nearest(String(pattern), names);
+    const known =
+      near === undefined
+        ? `${names.slice(0, 3).map(shown).join(", ")}${names.length > 3 ? ", ..." : ""}`
+        : `did you mean ${shown(near)}?`;
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: rename: '${String(pattern)}' fits no name in the directory (${known}${names.length > 3 ? ", ..." : ""})`,
+      `${where}: rename: '${String(pattern)}' fits no name in the directory (${known})`,
     );
   }
   return (name) => {

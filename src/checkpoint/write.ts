@@ -7,7 +7,7 @@ import type { DType } from "../core/dtype.js";
 import { bug, FlowError } from "../core/errors.js";
 import { type Shape, sameShape, typeText } from "../core/shape.js";
 import { bytesOf, type Tensor } from "../core/tensor.js";
-import { absent, errnoOf, mapBounded, PIECE, syncDirectory, writeSynced } from "./files.js";
+import { absent, errnoOf, mapBounded, PIECE, type Pieces, syncDirectory, writeSynced } from "./files.js";
 import { checkStored, DONE, META, parseTemporaryName, STATE, stemOf, temporaryName } from "./layout.js";
 import { metaBytes, type RunState, stateBytes } from "./meta.js";
 
@@ -31,25 +31,55 @@ export async function saveCheckpoint(
   read: (name: string) => Promise<Tensor>,
   state: RunState,
 ): Promise<void> {
-  const where = `checkpoint.save('${dir}')`;
+  const elements = async ({ name, dtype, shape }: StoredVariable): Promise<Pieces> => {
+    const tensor = await read(name);
+    if (tensor.dtype !== dtype || !sameShape(tensor.shape, shape)) {
+      throw bug(`variable '${name}' is ${typeText(dtype, shape)}, its value ${typeText(tensor.dtype, tensor.shape)}`);
+    }
+    return piecesOf(tensor);
+  };
+  await saveElements(`checkpoint.save('${dir}')`, dir, variables, elements, state);
+}
+
+/** As `saveCheckpoint`, from the bytes of the elements; without a state no `onestep.json` is written. */
+export async function saveElements<V extends StoredVariable>(
+  where: string,
+  dir: string,
+  variables: readonly V[],
+  elements: (variable: V) => Pieces | Promise<Pieces>,
+  state: RunState | undefined,
+): Promise<void> {
   if (dir === "" || dir.includes("\0")) {
     const what = dir === "" ? "is empty" : "has a NUL in it";
     throw new FlowError("E_CKPT_DIR", `${where}: the path ${what}, expected the path of a new directory`);
   }
   checkStored(variables);
   const target = await guarded(where, dir, () => freeTarget(where, dir));
+  await placeAside(where, dir, target, async (aside) => {
+    await writeTree(aside, variables, elements, state);
+    await place(where, dir, aside, target);
+  });
+}
+
+/**
+ * Runs `write` on a fresh path beside `target`, which it fills and renames, then flushes the parent. What a failure leaves aside is
+ * removed, and so is what earlier crashed saves to this target left.
+ */
+export async function placeAside(
+  where: string,
+  shown: string,
+  target: string,
+  write: (aside: string) => Promise<void>,
+): Promise<void> {
   const parent = dirname(target);
   await sweep(parent, basename(target));
   const random = `${instance}${randomBytes(3).toString("hex")}`;
   const aside = join(parent, temporaryName(basename(target), host, process.pid, random));
   underWay.add(random);
   try {
-    await guarded(where, dir, async () => {
-      await writeTree(aside, variables, read, state);
-      await place(where, dir, aside, target);
-    });
+    await guarded(where, shown, () => write(aside));
   } catch (error) {
-    // Where even this fails, the next save to `dir` tries again.
+    // Where even this fails, the next save to this target tries again.
     await fsExtra.remove(aside).catch(() => {});
     throw error;
   } finally {
@@ -58,7 +88,7 @@ export async function saveCheckpoint(
   try {
     await syncDirectory(parent);
   } catch (error) {
-    const what = `'${dir}' is complete, but its parent could not be flushed (${(error as Error).message})`;
+    const what = `'${shown}' is complete, but its parent could not be flushed (${(error as Error).message})`;
     throw new FlowError("E_CKPT_IO", `${where}: ${what}; a power cut may undo the save`, { cause: error });
   }
 }
@@ -69,13 +99,14 @@ export async function checkTarget(dir: string): Promise<void> {
   await guarded(where, dir, () => freeTarget(where, dir));
 }
 
-async function guarded<T>(where: string, dir: string, work: () => Promise<T>): Promise<T> {
+/** Runs `work`; the system's refusals become E_CKPT_IO, which says that what `shown` names is unchanged. */
+export async function guarded<T>(where: string, shown: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     const fix = "see that its parent directory is writable and has room, or save elsewhere";
-    const message = `${where}: ${(error as Error).message}; '${dir}' is unchanged, ${fix}`;
+    const message = `${where}: ${(error as Error).message}; '${shown}' is unchanged, ${fix}`;
     throw new FlowError("E_CKPT_IO", message, { cause: error });
   }
 }
@@ -105,25 +136,23 @@ async function refuseOccupied(where: string, dir: string, path: string): Promise
   throw new FlowError("E_CKPT_EXISTS", `${message}, save to another path or remove it first`);
 }
 
-async function writeTree(
+async function writeTree<V extends StoredVariable>(
   root: string,
-  variables: readonly StoredVariable[],
-  read: (name: string) => Promise<Tensor>,
-  state: RunState,
+  variables: readonly V[],
+  elements: (variable: V) => Pieces | Promise<Pieces>,
+  state: RunState | undefined,
 ): Promise<void> {
   await mkdir(root);
-  await mapBounded(variables, async ({ name, dtype, shape, fileName }) => {
-    const tensor = await read(name);
-    if (tensor.dtype !== dtype || !sameShape(tensor.shape, shape)) {
-      throw bug(`variable '${name}' is ${typeText(dtype, shape)}, its value ${typeText(tensor.dtype, tensor.shape)}`);
-    }
+  await mapBounded(variables, async (variable) => {
+    const { name, dtype, shape, fileName } = variable;
+    const pieces = await elements(variable);
     const folder = join(root, name);
     await mkdir(folder);
-    const sha256 = await writeSynced(join(folder, fileName), piecesOf(tensor));
+    const sha256 = await writeSynced(join(folder, fileName), pieces);
     await writeSynced(join(folder, META), [metaBytes({ dtype, shape, sha256 })]);
     await syncDirectory(folder);
   });
-  await writeSynced(join(root, STATE), [stateBytes(state)]);
+  if (state !== undefined) await writeSynced(join(root, STATE), [stateBytes(state)]);
   await syncDirectory(root);
   await mkdir(join(root, DONE));
   await syncDirectory(root);

@@ -18,6 +18,7 @@ export type ErrorCode =
   | "E_DUPLICATE"
   | "E_DUPLICATE_PACKAGE"
   | "E_ENGINE"
+  | "E_FORMAT"
   | "E_GRADIENT"
   | "E_HOST"
   | "E_INDEX"

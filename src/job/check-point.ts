@@ -1,9 +1,10 @@
 import { checkExtras } from "../checkpoint/extras.js";
-import { missingLine, planLoad, type ReadOptions, readOptions } from "../checkpoint/read.js";
+import { missingLine, type ReadOptions, readOptions } from "../checkpoint/read.js";
 import { checkTarget, saveCheckpoint } from "../checkpoint/write.js";
 import { checkOptions, FlowError } from "../core/errors.js";
 import type { Json } from "../core/json.js";
 import type { Tensor } from "../core/tensor.js";
+import { planModelLoad } from "../formats/load.js";
 import { activeBuilder } from "../graph/trace.js";
 import { fromCallSite } from "./call-site.js";
 import { defaultSession, type Session } from "./session.js";
@@ -144,7 +145,12 @@ export class CheckPoint {
       const staging = dryRun ? undefined : await session.stage();
       try {
         const target = staging === undefined ? null : ({ name }: { readonly name: string }) => staging.tensor(name);
-        const { loaded, missing, excluded, unused, state, warnings } = await planLoad(path, specs, options, target);
+        const { loaded, missing, excluded, unused, state, warnings } = await planModelLoad(
+          path,
+          specs,
+          options,
+          target,
+        );
         const report: LoadReport = {
           loaded,
           initialized: [...missing, ...excluded].map(({ name }) => name).sort(),

@@ -49,7 +49,7 @@ export interface CompileOptions {
 /** Trace to native graphs: gradients, optimizer, passes, the engine's legal ops, host nodes split off. */
 export function compile(
   traced: Pick<TracedJob, "builder" | "objective" | "watches" | "variables">,
-  engine: Engine,
+  engine: Pick<Engine, "name" | "lowers">,
   options: CompileOptions,
 ): CompiledJob {
   const { builder, objective, watches } = traced;
@@ -104,7 +104,12 @@ export function compile(
 }
 
 /** The passes, and the host's part split off. */
-function lowered(graph: Graph, context: TraceContext, engine: Engine, name: string): ReturnType<typeof splitHost> {
+function lowered(
+  graph: Graph,
+  context: TraceContext,
+  engine: Pick<Engine, "name" | "lowers">,
+  name: string,
+): ReturnType<typeof splitHost> {
   const simple = simplify(dce(graph), context);
   inspect(simple, name, "simplify");
   const legal = simplify(decompose(simple, context, (_, node) => !engine.lowers(node)).graph, context);

@@ -37,6 +37,17 @@ export interface OnnxModel {
   readonly outputs: readonly Port[];
   readonly initializers: readonly { readonly name: string; readonly tensor: Tensor }[];
   readonly nodes: readonly OnnxNode[];
+  /** Types of values between nodes. */
+  readonly values?: readonly Port[];
+}
+
+/** What a model file says of itself; the defaults are the engine's own. */
+export interface ModelHeader {
+  readonly irVersion: number;
+  readonly opset: number;
+  readonly producerVersion: string;
+  /** Writes the types of values between nodes too, for people and tools. */
+  readonly describe: boolean;
 }
 
 /** TensorProto.DataType. */
@@ -59,6 +70,7 @@ const messages: Readonly<Record<string, Readonly<Record<string, readonly [number
   ModelProto: {
     irVersion: [1, "int64"],
     producerName: [2, "string"],
+    producerVersion: [3, "string"],
     graph: [7, "GraphProto"],
     opsetImport: [8, "OperatorSetIdProto", "repeated"],
   },
@@ -69,6 +81,7 @@ const messages: Readonly<Record<string, Readonly<Record<string, readonly [number
     initializer: [5, "TensorProto", "repeated"],
     input: [11, "ValueInfoProto", "repeated"],
     output: [12, "ValueInfoProto", "repeated"],
+    valueInfo: [13, "ValueInfoProto", "repeated"],
   },
   NodeProto: {
     input: [1, "string", "repeated"],
@@ -112,14 +125,20 @@ async function loadModelType(): Promise<Type> {
 }
 
 /** The bytes of an ONNX model. */
-export async function encodeModel({ name, nodes, inputs, outputs, initializers }: OnnxModel): Promise<Uint8Array> {
+export async function encodeModel(
+  { name, nodes, inputs, outputs, initializers, values }: OnnxModel,
+  header?: ModelHeader,
+): Promise<Uint8Array> {
   const type = await (modelType ??= loadModelType());
   const domains = new Set(nodes.map((node) => node.domain ?? "").concat(""));
   return type
     .encode({
-      irVersion,
+      irVersion: header?.irVersion ?? irVersion,
       producerName: "onestep",
-      opsetImport: [...domains].sort().map((domain) => ({ domain, version: opsets[domain] })),
+      ...(header === undefined ? {} : { producerVersion: header.producerVersion }),
+      opsetImport: [...domains]
+        .sort()
+        .map((domain) => ({ domain, version: domain === "" ? (header?.opset ?? opsets[domain]) : opsets[domain] })),
       graph: {
         name,
         node: nodes.map((node) => ({
@@ -133,6 +152,7 @@ export async function encodeModel({ name, nodes, inputs, outputs, initializers }
         initializer: initializers.map((entry) => tensorOf(entry.tensor, entry.name)),
         input: inputs.map(valueInfo),
         output: outputs.map(valueInfo),
+        valueInfo: header?.describe === true ? (values ?? []).map(valueInfo) : [],
       },
     })
     .finish();

@@ -5,18 +5,15 @@ import { type Graph, inputsOf, type Node } from "../../graph/graph.js";
 import { assertCheck, type Engine, type EngineOptions, type EngineSession, type Staging } from "../engine.js";
 import { blockSize } from "./block-size.js";
 import { encodeModel } from "./encode.js";
-import type { Emitter } from "./lower/context.js";
 import { lower } from "./lower/model.js";
-import { table } from "./lower/table.js";
+import { lowers } from "./lower/table.js";
 import { fuse } from "./rewrite.js";
 import { type Model, openRuntime, type Runtime, type Value } from "./session/runtime.js";
 
 /** One ONNX model per job, run by onnxruntime: a training step is one native call. */
 export const onnx: Engine = {
   name: "onnx",
-  lowers: (node) =>
-    Object.hasOwn(table, node.op) &&
-    ((table as Partial<Record<string, Emitter<never>>>)[node.op]?.fits?.(node) ?? true),
+  lowers,
   open: async (options) => new OnnxSession(await openRuntime(), options),
 };
 

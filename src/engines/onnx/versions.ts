@@ -5,3 +5,9 @@ export const opsets: Readonly<Record<string, number>> = {
   "com.microsoft": 1,
   "com.microsoft.nchwc": 1,
 };
+
+/** Opsets that exported models can have, each with the oldest IR version that goes with it. */
+export const exportable: Readonly<Record<number, number>> = { 17: 8, 18: 8, 19: 9, 20: 9, 21: 10 };
+
+/** Opset of exported models unless another is asked for: onnxruntime 1.12 of 2022 reads it. */
+export const exportOpset = 17;

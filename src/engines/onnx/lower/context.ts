@@ -12,8 +12,14 @@ export class Lowering {
   readonly initializers: { readonly name: string; readonly tensor: Tensor }[] = [];
   readonly #known = new Map<string, string>();
   #count = 0;
-  /** `block` is the number of channels that blocked convolutions keep together, where the machine has such kernels. */
-  constructor(readonly block?: number) {}
+  /**
+   * `block` is the number of channels that blocked convolutions keep together, where the machine has such kernels; `portable`
+   * allows ONNX's own operators only.
+   */
+  constructor(
+    readonly block?: number,
+    readonly portable = false,
+  ) {}
 
   /** A fresh value name. */
   fresh(): string {

@@ -6,7 +6,7 @@ export const linalg = {
     if (rank === 2) return to.one("Gemm", [a!, b!], { transA: int(transposeA), transB: int(transposeB) });
     if (!transposeA && !transposeB) return to.one("MatMul", [a!, b!]);
     // FusedMatMul reads transposed operands in place; it exists for float32 only.
-    if (node.inputs[0]!.dtype === "float32")
+    if (node.inputs[0]!.dtype === "float32" && !to.portable)
       return to.one("FusedMatMul", [a!, b!], { transA: int(transposeA), transB: int(transposeB) }, "com.microsoft");
     return to.one("MatMul", [transposeA ? swapLast(to, a!, rank) : a!, transposeB ? swapLast(to, b!, rank) : b!]);
   },

@@ -6,9 +6,13 @@ import { convBias, gemm } from "../rewrite.js";
 import { type Emitter, Lowering } from "./context.js";
 import { table } from "./table.js";
 
-/** The ONNX form of a job. Inputs: placeholders, then variables. Outputs: results, checks, next values of variables. */
-export function lower(name: string, graph: Graph, block?: number): OnnxModel {
-  const to = new Lowering(block);
+/**
+ * The ONNX form of a job. Inputs: placeholders, then variables. Outputs: results, next values of variables, checks. `portable`
+ * allows ONNX's own operators only, and names nodes after the ops they come from.
+ */
+export function lower(name: string, graph: Graph, block?: number, portable = false): OnnxModel {
+  const to = new Lowering(block, portable);
+  const values: Port[] = [];
   const names = new Map<Blob, string>();
   const port = (blob: Blob, label: string): Port => ({ name: label, dtype: blob.dtype, shape: blob.shape });
   const inputs: Port[] = [];
@@ -28,6 +32,7 @@ export function lower(name: string, graph: Graph, block?: number): OnnxModel {
     if (node.op === "placeholder" || node.op === "variable") continue;
     const emitter = rows[node.op];
     if (emitter === undefined) throw bug(`the onnx engine got op '${node.op}', which has no row`);
+    const first = to.nodes.length;
     const made = [
       emitter(
         to,
@@ -37,7 +42,13 @@ export function lower(name: string, graph: Graph, block?: number): OnnxModel {
         node,
       ),
     ].flat();
-    for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
+    for (const [i, output] of node.outputs.entries()) {
+      names.set(output, made[i]!);
+      values.push(port(output, made[i]!));
+    }
+    if (portable && node.name !== undefined)
+      for (let i = first; i < to.nodes.length; i++)
+        to.nodes[i] = { ...to.nodes[i]!, name: `${node.name}/${to.nodes[i]!.op}_${i}` };
   }
   const labels = [
     ...graph.outputs.map((_, i) => `out:${i}`),
@@ -55,5 +66,5 @@ export function lower(name: string, graph: Graph, block?: number): OnnxModel {
     });
     return port(blob, labels[i]!);
   });
-  return { name, inputs, outputs, initializers: to.initializers, nodes: to.nodes };
+  return { name, inputs, outputs, initializers: to.initializers, nodes: to.nodes, values };
 }

@@ -1,6 +1,7 @@
+import type { Node } from "../../../graph/graph.js";
 import { activation } from "./activation.js";
 import { binary } from "./binary.js";
-import type { Emitters } from "./context.js";
+import type { Emitter, Emitters } from "./context.js";
 import { elementwise } from "./elementwise.js";
 import { indexing } from "./indexing.js";
 import { linalg } from "./linalg.js";
@@ -29,3 +30,9 @@ export const table: Emitters = {
   ...unary,
   ...window,
 };
+
+/** Whether there is a row for this node: its op has one, and it fits the node's types and attributes. */
+export function lowers(node: Node): boolean {
+  const row = (table as Partial<Record<string, Emitter<never>>>)[node.op];
+  return Object.hasOwn(table, node.op) && (row?.fits?.(node) ?? true);
+}

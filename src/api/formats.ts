@@ -1,0 +1,8 @@
+export {
+  type ReadArraysOptions,
+  readArrays as read,
+  type WriteArraysOptions,
+  writeArrays as write,
+} from "../formats/arrays.js";
+export { bertFromTensorflow, bertToTensorflow, type NamePreset } from "../formats/bert-names.js";
+export { type ConvertOptions, type ConvertReport, convert } from "../formats/convert.js";

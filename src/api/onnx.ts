@@ -1,0 +1,1 @@
+export { exportOnnx as export, type OnnxExportOptions } from "../job/export-onnx.js";
