@@ -69,12 +69,14 @@ for (;;) {
   const sha256 = createHash("sha256").update(new Uint8Array(data.buffer)).digest("hex");
   appendFileSync(log, `step ${step} ${sha256}\n`);
   const saved = step;
+  process.stdout.write(`saving ${step}\n`);
   const saving = checkPoint.save(join(root, `m-${step}`), {
     extras: { step },
     background: background === "background",
   });
   const done = saving.then(() => {
     appendFileSync(log, `done ${saved}\n`);
+    process.stdout.write(`saved ${saved}\n`);
     const old = join(root, `m-${saved - 2}`);
     // Renamed first: a removal that is killed half-way must not look like a checkpoint.
     rmSync(join(root, "old"), { recursive: true, force: true });
