@@ -1,3 +1,8 @@
+/**
+ * Model files of other programs: safetensors and npz.
+ * @module
+ */
+
 export {
   type ReadArraysOptions,
   readArrays as read,

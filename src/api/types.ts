@@ -1,7 +1,9 @@
 // The types that public functions mention.
 export type { DataOf } from "../core/dtype.js";
+export type { Json } from "../core/json.js";
 export type { Shape } from "../core/shape.js";
 export type { NestedArray } from "../core/tensor.js";
+export type { Collated, TypedArray } from "../data/collate.js";
 export type { MnistPart } from "../data/mnist.js";
 export type { BlobType, Operand } from "../graph/blob.js";
 export type { Attrs } from "../graph/graph.js";

@@ -3,6 +3,7 @@ import { checkOptions, FlowError } from "../core/errors.js";
 /** What happens to elements that do not fill a batch at the end of an epoch. */
 export type LastBatch = "keep" | "drop" | "pad";
 
+/** Options of `batches`. */
 export interface BatchOptions {
   /** Elements of a batch. */
   readonly batchSize: number;

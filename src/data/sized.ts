@@ -20,7 +20,9 @@ export interface ElementContext {
 
 /** Elements by number, read when they are needed. */
 export interface IndexedSource<E> {
+  /** Number of elements. */
   readonly length: number;
+  /** The element of this number, from 0; `context` has randomness of its own for it. */
   get(index: number, context: ElementContext): E | Promise<E>;
 }
 

@@ -126,6 +126,7 @@ export class BatchSource<T> implements AsyncIterable<T> {
     await this.#reset();
   }
 
+  /** The batches from where the source is, to the end of the epoch or of `epochs`. */
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     let out = false;
     this.#tellFinished();
@@ -298,6 +299,7 @@ export class ArrayBatchSource<T> extends BatchSource<T> implements Iterable<T> {
     this.#make = feeder.make;
   }
 
+  /** The same, without waiting. */
   [Symbol.iterator](): Generator<T, void, undefined> {
     return this.iterate(this.#make);
   }

@@ -5,6 +5,7 @@ import { bytesOf, fromBytes, NdArray } from "../core/tensor.js";
 import type { TypedVariable } from "./model.js";
 import { formatOf, openModel, writeModel } from "./open.js";
 
+/** Options of `formats.read`. */
 export interface ReadArraysOptions {
   /** Reads only variables whose name fits. */
   readonly include?: Pattern | readonly Pattern[];
@@ -49,6 +50,7 @@ export async function readArrays(path: string, options: ReadArraysOptions = {}):
   }
 }
 
+/** Options of `formats.write`. */
 export interface WriteArraysOptions {
   /** Replaces an existing file; default false: it is refused. */
   readonly overwrite?: boolean;

@@ -2,7 +2,9 @@ import type { Shape } from "../core/shape.js";
 
 /** How one program's names, and shapes of the same bytes, become another's. */
 export interface NamePreset {
+  /** The name in the other program. */
   readonly rename: (name: string) => string;
+  /** The shape there of the variable of this name here. */
   readonly shape: (name: string, shape: Shape) => Shape;
 }
 

@@ -5,6 +5,7 @@ import { type NamePreset, presets } from "./bert-names.js";
 import type { TypedVariable } from "./model.js";
 import { formatOf, openModel, writeModel } from "./open.js";
 
+/** Options of `formats.convert`. */
 export interface ConvertOptions {
   /** Takes only variables whose name in the source fits. */
   readonly include?: Pattern | readonly Pattern[];
@@ -18,6 +19,7 @@ export interface ConvertOptions {
   readonly overwrite?: boolean;
 }
 
+/** What a conversion did. */
 export interface ConvertReport {
   /** Names in the source and in the result, in order of the first. */
   readonly variables: readonly { readonly from: string; readonly to: string }[];

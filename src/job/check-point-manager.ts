@@ -6,6 +6,7 @@ import type { Json } from "../core/json.js";
 import { CheckPoint, type LoadOptions, type SaveOptions } from "./check-point.js";
 import { RECORD } from "./stateful.js";
 
+/** Options of `SimpleCheckPointManager`. */
 export interface ManagerOptions extends Retention {
   /** What names of checkpoints begin with; default "snapshot_". */
   readonly prefix?: string;

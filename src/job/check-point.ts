@@ -63,7 +63,8 @@ export interface LoadReport {
  * await model(); // -> [0.5, 0.5]
  * await checkPoint.save("./model_1");
  * await checkPoint.save("./model_1"); // throws E_CKPT_EXISTS
- * await checkPoint.load("./model_1"); // -> { loaded: ["w"], initialized: [] }
+ * const { loaded, initialized } = await checkPoint.load("./model_1");
+ * [loaded, initialized]; // -> [["w"], []]
  * ```
  */
 export class CheckPoint {

@@ -14,6 +14,7 @@ import { declarationOf, type Job } from "./global-function.js";
 import type { Session } from "./session.js";
 import { argumentName } from "./trace-job.js";
 
+/** Options of `onnx.export`. */
 export interface OnnxExportOptions {
   /** Takes the weights from this checkpoint, which must hold all of the job's; default: the session's current values. */
   readonly modelDir?: string;

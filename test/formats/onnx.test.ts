@@ -174,6 +174,8 @@ describe("onnx.export", () => {
     expect(readdirSync(folder)).toEqual([]);
     await flow.clearDefaultSession();
     predict("other_job");
-    expect(await say(() => flow.onnx.export(job, path))).toMatch(/the session has no such job/);
+    expect(await say(() => flow.onnx.export(job, path))).toMatch(
+      /its session was closed by clearDefaultSession; declare the job again/,
+    );
   });
 });

@@ -35,7 +35,6 @@ const fusesWrong = ({ op, outputs }: Node): boolean =>
   (op === "sigmoid" || op === "tanh") && outputs[0]!.dtype === "float64";
 
 // onnxruntime refuses a model without nodes.
-const nothing: CompiledJob["model"] = { run: () => Promise.resolve(), release: () => undefined };
 
 class OnnxSession implements EngineSession {
   readonly #jobs = new Map<string, CompiledJob>();
@@ -52,11 +51,6 @@ class OnnxSession implements EngineSession {
     }
     for (const { name, graph: given, context } of jobs) {
       const graph = fuse(given, context);
-      if (graph.outputs.length + graph.updates.size + graph.checks.length === 0) {
-        this.#jobs.get(name)?.model.release();
-        this.#jobs.set(name, { model: nothing, graph, variables: [] });
-        continue;
-      }
       const convolves = graph.nodes.some(({ op }) => ["conv", "convInputGrad", "onnx.convBias"].includes(op));
       const model = lower(name, graph, convolves ? await blockSize(this.runtime) : undefined);
       const bytes = await encodeModel(model);
