@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fsExtra from "fs-extra";
 import { FlowError } from "../core/errors.js";
 import { isRecord, type Json } from "../core/json.js";
-import { errnoOf } from "./files.js";
+import { absent, syncDirectory } from "./files.js";
 import { DONE, STATE } from "./layout.js";
 import { readState } from "./meta.js";
 import { verifyCheckpoint } from "./verify.js";
@@ -32,8 +32,8 @@ export interface SaveRecord {
 /** A finished checkpoint in a manager's root. */
 export interface Entry {
   readonly name: string;
-  /** Steps of all its train jobs together. */
-  readonly step: number;
+  /** Steps of all its train jobs together; undefined where none is recorded. */
+  readonly step: number | undefined;
   /** Undefined where no manager saved it. */
   readonly record: SaveRecord | undefined;
 }
@@ -44,6 +44,8 @@ export interface Skipped {
   readonly why: string;
   /** Whether its save had finished: then it was a checkpoint once. */
   readonly finished: boolean;
+  /** As of an entry. */
+  readonly step: number | undefined;
 }
 
 /** The checkpoints in `root` whose names begin with `prefix`, oldest first, and what is none. */
@@ -57,17 +59,18 @@ export async function listing(
     const dir = join(root, name);
     const names = await readdir(dir).catch(absent);
     if (names === undefined) continue;
+    const step = await stepOf(dir, names);
     if ((await stat(join(dir, DONE)).catch(absent)) === undefined) {
       const why = `it has no '${DONE}': its save never finished, or a tool dropped the empty folder`;
-      skipped.push({ name, why, finished: false });
+      skipped.push({ name, why, finished: false, step });
       continue;
     }
     try {
       const state = await readState(`'${name}'`, join(dir, STATE));
-      entries.push({ name, step: await stepOf(dir, names), record: recordOf(state?.saved) });
+      entries.push({ name, step, record: recordOf(state?.saved) });
     } catch (error) {
       if (!(error instanceof FlowError)) throw error;
-      skipped.push({ name, why: error.message, finished: true });
+      skipped.push({ name, why: error.message, finished: true, step });
     }
   }
   return { entries: entries.sort(byAge), skipped };
@@ -83,19 +86,13 @@ export async function damageOf(dir: string): Promise<string | undefined> {
   }
 }
 
-/** Undefined where nothing is; any other error is thrown on. */
-function absent(error: unknown): undefined {
-  const code = errnoOf(error);
-  if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
-}
-
 const stepPrefix = "System-Train-TrainStep-";
 
-async function stepOf(dir: string, names: readonly string[]): Promise<number> {
-  let total = 0;
+async function stepOf(dir: string, names: readonly string[]): Promise<number | undefined> {
+  let total: number | undefined;
   for (const name of names.filter((name) => name.startsWith(stepPrefix))) {
     const bytes = await readFile(join(dir, name, "out")).catch(absent);
-    if (bytes?.length === 8) total += Number(bytes.readBigInt64LE());
+    if (bytes?.length === 8) total = (total ?? 0) + Number(bytes.readBigInt64LE());
   }
   return total;
 }
@@ -111,13 +108,9 @@ export function recordJson({ run, save, metric }: SaveRecord): Json {
   return { run, save, metric };
 }
 
-// Saves of a run in their order, which is that of its steps; what no manager saved is older than all.
+// Saves of a run in their order, which is that of its steps; what no manager saved is older than all, and goes by its steps.
 function byAge(a: Entry, b: Entry): number {
-  const keys = ({ record, step }: Entry): readonly number[] => [
-    record?.run ?? -1,
-    record?.save ?? -1,
-    record ? step : 0,
-  ];
+  const keys = ({ record, step }: Entry): readonly number[] => [record?.run ?? -1, record?.save ?? -1, step ?? -1];
   const [left, right] = [keys(a), keys(b)];
   const at = left.findIndex((key, i) => key !== right[i]);
   return at === -1 ? (a.name < b.name ? -1 : 1) : left[at]! - right[at]!;
@@ -136,7 +129,7 @@ export function retained(entries: readonly Entry[], { keepLast, keepBest, mode, 
   if (keepEvery !== undefined) {
     const firsts = new Map<number, Entry>();
     for (const entry of ours) {
-      const multiple = Math.floor(entry.step / keepEvery);
+      const multiple = Math.floor((entry.step ?? 0) / keepEvery);
       if (multiple > 0 && !firsts.has(multiple)) firsts.set(multiple, entry);
     }
     keep([...firsts.values()]);
@@ -156,12 +149,20 @@ const leftover = /^\.(?<name>.+)\.[0-9a-f]{12}\.deleting$/su;
 export async function prune(root: string, prefix: string, retention: Retention): Promise<void> {
   const { entries } = await listing(root, prefix);
   const stays = retained(entries, retention);
-  for (const { name } of entries) {
-    if (stays.has(name)) continue;
-    const aside = join(root, `.${name}.${randomBytes(6).toString("hex")}.deleting`);
-    // Another process may have deleted it.
-    await rename(join(root, name), aside).catch(absent);
-  }
+  for (const { name } of entries) if (!stays.has(name)) await setAside(root, name);
+  await removeAside(root, prefix);
+}
+
+/** Takes a checkpoint out of `root` under a hidden name, at once: what a crash leaves then is no half of one. */
+export async function setAside(root: string, name: string): Promise<void> {
+  const aside = join(root, `.${name}.${randomBytes(6).toString("hex")}.deleting`);
+  // Another process may have deleted it.
+  await rename(join(root, name), aside).catch(absent);
+  await syncDirectory(root);
+}
+
+/** Deletes what was set aside in `root`, now or before a crash, of names that begin with `prefix`. */
+export async function removeAside(root: string, prefix: string): Promise<void> {
   for (const name of await readdir(root)) {
     if (leftover.exec(name)?.groups?.name?.startsWith(prefix)) await fsExtra.remove(join(root, name));
   }

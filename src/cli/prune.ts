@@ -1,11 +1,8 @@
-import { randomBytes } from "node:crypto";
-import { readdir, rename, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import fsExtra from "fs-extra";
-import { absent, errnoOf, syncDirectory } from "../checkpoint/files.js";
+import { absent, errnoOf } from "../checkpoint/files.js";
 import { DONE } from "../checkpoint/layout.js";
-import { type Ordered, ordered } from "../checkpoint/order.js";
-import { verifyCheckpoint } from "../checkpoint/verify.js";
+import { damageOf, listing, removeAside, setAside } from "../checkpoint/manager.js";
 import { FlowError } from "../core/errors.js";
 import { type Answer, jsonText } from "./answer.js";
 import { table } from "./layout.js";
@@ -19,7 +16,9 @@ export interface PruneOptions {
 }
 
 interface Decision {
-  readonly checkpoint: Ordered;
+  readonly name: string;
+  readonly step: number | undefined;
+  readonly run: number | undefined;
   readonly action: "keep" | "remove" | "leave";
   /** Why it is left alone. */
   readonly why: string | undefined;
@@ -45,13 +44,12 @@ export async function prune(root: string, options: PruneOptions): Promise<Answer
         "E_CKPT_DIR",
         `${where}: '${root}' is a checkpoint itself; give the directory that holds the checkpoints`,
       );
-    const checkpoints = await ordered(root);
-    if (checkpoints.length === 0)
+    const decisions = await decide(root, keepLast);
+    if (decisions.length === 0)
       throw new FlowError("E_CKPT_DIR", `${where}: '${root}' holds no checkpoint; give the directory that holds them`);
-    const decisions = await decide(root, checkpoints, keepLast);
     if (options.dryRun !== true) {
-      for (const { checkpoint, action } of decisions) if (action === "remove") await remove(root, checkpoint.name);
-      await sweep(root);
+      for (const { name, action } of decisions) if (action === "remove") await setAside(root, name);
+      await removeAside(root, "");
     }
     return answer(root, decisions, options);
   } catch (error) {
@@ -62,58 +60,34 @@ export async function prune(root: string, options: PruneOptions): Promise<Answer
   }
 }
 
-async function decide(root: string, checkpoints: readonly Ordered[], keepLast: number): Promise<readonly Decision[]> {
+async function decide(root: string, keepLast: number): Promise<readonly Decision[]> {
+  const { entries, skipped } = await listing(root, "");
   const decisions: Decision[] = [];
   let kept = 0;
-  for (const checkpoint of [...checkpoints].reverse()) {
-    let why = !checkpoint.marked ? "not finished" : checkpoint.step === undefined ? "no recorded step" : undefined;
+  for (const { name, step, record } of [...entries].reverse()) {
+    let why = step === undefined ? "no recorded step" : undefined;
     // Older ones than the last that stays need not be whole to go.
-    if (why === undefined && kept < keepLast) why = await damageOf(join(root, checkpoint.name));
-    if (why !== undefined) decisions.push({ checkpoint, action: "leave", why });
-    else decisions.push({ checkpoint, action: kept++ < keepLast ? "keep" : "remove", why });
+    if (why === undefined && kept < keepLast && (await damageOf(join(root, name))) !== undefined) why = "damaged";
+    const action = why !== undefined ? "leave" : kept++ < keepLast ? "keep" : "remove";
+    decisions.push({ name, step, run: record?.run, action, why });
   }
+  // Without mark and step it is no checkpoint at all.
+  const others = skipped.filter(({ finished, step }) => finished || step !== undefined);
+  for (const { name, finished, step } of others)
+    decisions.push({ name, step, run: undefined, action: "leave", why: finished ? "damaged" : "not finished" });
   return decisions.reverse();
-}
-
-async function damageOf(dir: string): Promise<string | undefined> {
-  try {
-    return (await verifyCheckpoint(dir)).finished ? undefined : "damaged";
-  } catch (error) {
-    if (error instanceof FlowError) return "damaged";
-    throw error;
-  }
-}
-
-// A crash in the middle leaves a hidden directory that nothing takes for a checkpoint; the next prune removes it.
-async function remove(root: string, name: string): Promise<void> {
-  const aside = join(root, `.${name}.${randomBytes(6).toString("hex")}.deleting`);
-  await rename(join(root, name), aside);
-  await syncDirectory(root);
-  await fsExtra.remove(aside);
-}
-
-async function sweep(root: string): Promise<void> {
-  for (const name of await readdir(root))
-    if (/^\..+\.[0-9a-f]{12}\.deleting$/s.test(name)) await fsExtra.remove(join(root, name));
 }
 
 function answer(root: string, decisions: readonly Decision[], { dryRun = false, json = false }: PruneOptions): Answer {
   const names = (action: Decision["action"]): readonly string[] =>
-    decisions.filter((decision) => decision.action === action).map(({ checkpoint }) => checkpoint.name);
+    decisions.filter((decision) => decision.action === action).map(({ name }) => name);
   if (json) {
-    const checkpoints = decisions.map(({ checkpoint: { name, step, run }, action, why }) => ({
-      name,
-      step,
-      run,
-      action,
-      why,
-    }));
-    return { text: jsonText({ root, dryRun, checkpoints }) };
+    return { text: jsonText({ root, dryRun, checkpoints: decisions }) };
   }
-  const rows = decisions.map(({ checkpoint, action, why }) => [
-    checkpoint.name,
+  const rows = decisions.map(({ name, step, action, why }) => [
+    name,
     action === "leave" ? `left alone: ${why}` : action === "keep" ? "kept" : dryRun ? "would be removed" : "removed",
-    String(checkpoint.step ?? "-"),
+    String(step ?? "-"),
   ]);
   const [kept, removed, left] = [names("keep").length, names("remove").length, names("leave").length];
   const sum = `${kept} kept, ${removed} ${dryRun ? "would be removed" : "removed"}${left > 0 ? `, ${left} left alone` : ""}`;

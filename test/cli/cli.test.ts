@@ -366,10 +366,10 @@ describe("prune", () => {
       err: "",
       out: [
         "name  what                      step",
+        "w     left alone: not finished   400",
         "z     would be removed           100",
         "y     kept                       200",
         "x     kept                       300",
-        "w     left alone: not finished   400",
         "v     left alone: damaged        500",
         "2 kept, 1 would be removed, 2 left alone",
         "",
@@ -380,10 +380,10 @@ describe("prune", () => {
       checkpoints: { name: string; action: string }[];
     };
     expect(json.checkpoints.map(({ name, action }) => `${name} ${action}`)).toEqual([
+      "w leave",
       "z remove",
       "y keep",
       "x keep",
-      "w leave",
       "v leave",
     ]);
     expect(readdirSync(join(root, "ms")).sort()).toEqual(["notes", "v", "w", "x", "y"]);
