@@ -1,0 +1,5 @@
+import { type Emitters, inFloats, same } from "./context.js";
+
+export const special = {
+  erf: inFloats(same("Erf")),
+} satisfies Partial<Emitters>;

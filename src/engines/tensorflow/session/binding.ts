@@ -1,0 +1,62 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { FlowError } from "../../../core/errors.js";
+
+/** The command that gets tfjs-node working. */
+export const setupCommand = "npx onestep setup tensorflow";
+
+const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const;
+const file = join("lib", "napi-v8", "tfjs_binding.node");
+
+/** The folder that `onestep setup tensorflow` fills, outside any project: `ONESTEP_CACHE`, else the user's cache folder. */
+export function setupFolder(): string {
+  const base =
+    process.env.ONESTEP_CACHE ??
+    (process.platform === "win32"
+      ? join(process.env.LOCALAPPDATA ?? join(homedir(), "AppData", "Local"), "onestep")
+      : process.platform === "darwin"
+        ? join(homedir(), "Library", "Caches", "onestep")
+        : join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "onestep"));
+  return join(base, "tensorflow");
+}
+
+/** A copy of tfjs-node that could be used, and whether its binding is there. */
+export interface Candidate {
+  readonly folder: string;
+  readonly binding: string;
+  readonly built: boolean;
+}
+
+/** The copies of tfjs-node in sight, best first: the program's, that beside onestep, the one that set-up made. */
+export function candidates(): readonly Candidate[] {
+  const from = [join(process.cwd(), "package.json"), import.meta.url, join(setupFolder(), "package.json")];
+  const folders = from.flatMap((place) =>
+    packages.flatMap((name) => {
+      try {
+        return [dirname(createRequire(place).resolve(`${name}/package.json`))];
+      } catch {
+        return [];
+      }
+    }),
+  );
+  return [...new Set(folders)].map((folder) => {
+    const binding = join(folder, file);
+    return { folder, binding, built: existsSync(binding) };
+  });
+}
+
+/** The path of tfjs-node's binding; E_ENGINE says whether the package is missing or broken, and what mends it. */
+export function findBinding(): string {
+  const seen = candidates();
+  const built = seen.find((candidate) => candidate.built);
+  if (built !== undefined) return built.binding;
+  const [broken] = seen;
+  throw new FlowError(
+    "E_ENGINE",
+    broken === undefined
+      ? `tensorflow: @tensorflow/tfjs-node is missing; get it with '${setupCommand}'`
+      : `tensorflow: @tensorflow/tfjs-node is broken: ${broken.folder} has no ${file}, since its install script did not run or failed; mend it with '${setupCommand}'`,
+  );
+}
