@@ -83,7 +83,6 @@ class WorkerRuntime implements Runtime {
           `tensorflow: @tensorflow/tfjs-node is broken: ${binding} does not load: ${hello.broken}; mend it with '${setupCommand}'`,
         );
       }
-      worker.removeAllListeners();
       return new WorkerRuntime(worker, binding, threads, hello.version, hello.gpu, lost);
     } catch (error) {
       lost();
