@@ -47,7 +47,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "engines",
     "job",
   ],
-  cli: ["core", "checkpoint", "api", "index.ts"],
+  cli: ["core", "checkpoint", "engines", "job", "api", "index.ts"],
   "index.ts": ["core", "graph", "autodiff", "initializers", "ops", "variables", "layers", "job", "api"],
 };
 // Packages that carry native code: loaded by their engine only.

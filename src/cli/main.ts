@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { FlowError } from "../core/errors.js";
+import { addDoctor } from "./doctor.js";
 import { inspect } from "./inspect.js";
+import { addSetup } from "./setup.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -21,6 +23,9 @@ program
   .action(async (directory: string) => {
     process.stdout.write(await inspect(directory));
   });
+
+addSetup(program);
+addDoctor(program);
 
 try {
   await program.parseAsync();

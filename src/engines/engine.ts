@@ -40,11 +40,26 @@ export interface EngineSession {
   close(): Promise<void>;
 }
 
+/** What an engine runs on. */
+export interface EngineReport {
+  /** The native library and its version. */
+  readonly library: string;
+  /** Where it was found. */
+  readonly where: string;
+  /** Threads of one op, where a program does not say. */
+  readonly threads: number;
+  readonly gpu: boolean;
+  /** What works less well than it could, and how to mend it. */
+  readonly notes: readonly string[];
+}
+
 export interface Engine {
   readonly name: string;
   /** Whether the engine has a row of its own, fit for these types and attributes, for an op that also has a decomposition. */
   lowers(node: Node): boolean;
   open(options: EngineOptions): Promise<EngineSession>;
+  /** Loads the engine and tells what it found; the error says what is wrong and how to mend it. */
+  report(): Promise<EngineReport>;
 }
 
 /** An error of the check's code where the value of a hidden check lies outside its range. */

@@ -34,3 +34,6 @@ export function checkEngine(name: string): string {
     `engine '${name}' is unknown; ${near === undefined ? `known are ${Object.keys(engines).join(", ")}` : `did you mean '${near}'?`}`,
   );
 }
+
+/** Every engine by name. */
+export const engineNames: readonly string[] = Object.keys(engines);

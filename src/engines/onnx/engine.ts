@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { bug } from "../../core/errors.js";
 import { type Tensor, zeros } from "../../core/tensor.js";
 import type { BlobType } from "../../graph/blob.js";
@@ -9,6 +10,7 @@ import type { Emitter } from "./lower/context.js";
 import { lower } from "./lower/model.js";
 import { table } from "./lower/table.js";
 import { fuse } from "./rewrite.js";
+import { libraryPath, runtimeVersion } from "./session/library.js";
 import { type Model, openRuntime, type Runtime, type Value } from "./session/runtime.js";
 
 /** One ONNX model per job, run by onnxruntime: a training step is one native call. */
@@ -18,6 +20,21 @@ export const onnx: Engine = {
     Object.hasOwn(table, node.op) &&
     ((table as Partial<Record<string, Emitter<never>>>)[node.op]?.fits?.(node) ?? true),
   open: async (options) => new OnnxSession(await openRuntime(), options),
+  report: async () => {
+    const { kind } = await openRuntime();
+    return {
+      library: `onnxruntime ${runtimeVersion()}`,
+      where: libraryPath(),
+      threads: availableParallelism(),
+      gpu: false,
+      notes:
+        kind === "c-api"
+          ? []
+          : [
+              "it is reached through onnxruntime-node's binding, which makes small steps slower: koffi has no binary here, or ONESTEP_ONNX_BINDING=1 is set",
+            ],
+    };
+  },
 };
 
 /** A variable's buffers: a successful step writes `spare` and swaps. */

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { bug } from "../../core/errors.js";
 import type { Tensor } from "../../core/tensor.js";
 import type { BlobType } from "../../graph/blob.js";
@@ -23,6 +24,16 @@ export const tensorflow: Engine = {
     Object.hasOwn(table, node.op) &&
     ((table as Partial<Record<string, Emitter<never>>>)[node.op]?.fits?.(node) ?? true),
   open: async (options) => new TensorFlowSession(await openRuntime(options), options),
+  report: async () => {
+    const { version, binding, gpu, threads } = await openRuntime();
+    return {
+      library: `TensorFlow ${version}, by tfjs-node's binding`,
+      where: binding,
+      threads: threads ?? Number(process.env.TF_NUM_INTRAOP_THREADS ?? availableParallelism()),
+      gpu,
+      notes: [],
+    };
+  },
 };
 
 interface Variable extends LoweredVariable {

@@ -8,7 +8,8 @@ import { FlowError } from "../../../core/errors.js";
 export const setupCommand = "npx onestep setup tensorflow";
 
 const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const;
-const file = join("lib", "napi-v8", "tfjs_binding.node");
+/** Where a tfjs-node has its binding. */
+export const bindingFile = join("lib", "napi-v8", "tfjs_binding.node");
 
 /** The folder that `onestep setup tensorflow` fills, outside any project: `ONESTEP_CACHE`, else the user's cache folder. */
 export function setupFolder(): string {
@@ -42,21 +43,28 @@ export function candidates(): readonly Candidate[] {
     }),
   );
   return [...new Set(folders)].map((folder) => {
-    const binding = join(folder, file);
+    const binding = join(folder, bindingFile);
     return { folder, binding, built: existsSync(binding) };
   });
 }
 
-/** The path of tfjs-node's binding; E_ENGINE says whether the package is missing or broken, and what mends it. */
-export function findBinding(): string {
+/** The paths of bindings to try, best first; E_ENGINE says whether the package is missing or broken, and what mends it. */
+export function bindingsToTry(): readonly string[] {
   const seen = candidates();
-  const built = seen.find((candidate) => candidate.built);
-  if (built !== undefined) return built.binding;
+  const built = seen.filter((candidate) => candidate.built);
+  if (built.length > 0) return built.map(({ binding }) => binding);
   const [broken] = seen;
   throw new FlowError(
     "E_ENGINE",
     broken === undefined
       ? `tensorflow: @tensorflow/tfjs-node is missing; get it with '${setupCommand}'`
-      : `tensorflow: @tensorflow/tfjs-node is broken: ${broken.folder} has no ${file}, since its install script did not run or failed; mend it with '${setupCommand}'`,
+      : `tensorflow: @tensorflow/tfjs-node is broken: ${broken.folder} has no ${bindingFile}, since its install script did not run or failed; mend it with '${setupCommand}'`,
   );
 }
+
+/** The error of a binding that is there and does not load. */
+export const doesNotLoad = (binding: string, why: string): FlowError =>
+  new FlowError(
+    "E_ENGINE",
+    `tensorflow: @tensorflow/tfjs-node is broken: ${binding} does not load: ${why}; mend it with '${setupCommand}'`,
+  );

@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import { FlowError } from "../../../core/errors.js";
 import type { EngineOptions } from "../../engine.js";
 import { tag } from "../versions.js";
-import { findBinding, setupCommand } from "./binding.js";
+import { bindingsToTry, doesNotLoad } from "./binding.js";
 import type { Answer, Feed, Hello, Request } from "./messages.js";
 
 export type { Feed } from "./messages.js";
@@ -65,25 +65,17 @@ class WorkerRuntime implements Runtime {
     worker.unref();
   }
 
+  /** The first binding that loads; where none does, why the best one does not. */
   static async open(threads: number | undefined, lost: () => void): Promise<Runtime> {
+    let first: FlowError | undefined;
     try {
-      const binding = findBinding();
-      const worker = withEnvironment(
-        { TF_CPP_MIN_LOG_LEVEL: "3", ...(threads === undefined ? {} : { TF_NUM_INTRAOP_THREADS: String(threads) }) },
-        () => new Worker(new URL("./worker.js", import.meta.url), { workerData: binding }),
-      );
-      const hello = await new Promise<Hello>((resolve, reject) => {
-        worker.once("message", resolve);
-        worker.once("error", reject);
-      });
-      if ("broken" in hello) {
+      for (const binding of bindingsToTry()) {
+        const { worker, hello } = await start(binding, threads);
+        if (!("broken" in hello)) return new WorkerRuntime(worker, binding, threads, hello.version, hello.gpu, lost);
         await worker.terminate();
-        throw new FlowError(
-          "E_ENGINE",
-          `tensorflow: @tensorflow/tfjs-node is broken: ${binding} does not load: ${hello.broken}; mend it with '${setupCommand}'`,
-        );
+        first ??= doesNotLoad(binding, hello.broken);
       }
-      return new WorkerRuntime(worker, binding, threads, hello.version, hello.gpu, lost);
+      throw first;
     } catch (error) {
       lost();
       throw error;
@@ -128,8 +120,26 @@ class WorkerRuntime implements Runtime {
   }
 }
 
-/** TensorFlow reads these when its library is loaded, from the process and not from a copy; what the user set stays. */
-function withEnvironment<T>(values: Readonly<Record<string, string>>, task: () => T): T {
-  for (const [name, value] of Object.entries(values)) process.env[name] ??= value;
-  return task();
+/** A thread that has tried to load a binding. */
+async function start(
+  binding: string,
+  threads: number | undefined,
+): Promise<{ readonly worker: Worker; readonly hello: Hello }> {
+  // TensorFlow reads these when its library is loaded, from the process and not from a thread's copy; what the user set stays.
+  const wanted = {
+    TF_CPP_MIN_LOG_LEVEL: "3",
+    ...(threads === undefined ? {} : { TF_NUM_INTRAOP_THREADS: String(threads) }),
+  };
+  const added = Object.entries(wanted).filter(([name]) => process.env[name] === undefined);
+  for (const [name, value] of added) process.env[name] = value;
+  try {
+    const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: binding });
+    const hello = await new Promise<Hello>((resolve, reject) => {
+      worker.once("message", resolve);
+      worker.once("error", reject);
+    });
+    return { worker, hello };
+  } finally {
+    for (const [name] of added) delete process.env[name];
+  }
 }

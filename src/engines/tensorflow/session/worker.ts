@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Answer, Feed, Hello, Request } from "./messages.js";
+import { quietly } from "./quietly.js";
 
 // tfjs-node's binding runs a session on the thread that calls it, so it has a thread of its own.
 
@@ -20,7 +21,7 @@ interface Binding {
 }
 
 const port = parentPort!;
-const binding = open();
+const binding = await open();
 
 /** types.proto, and the array that the binding wants for it: int64 as pairs of int32. */
 const arrays = {
@@ -30,11 +31,11 @@ const arrays = {
   bool: [10, Uint8Array],
 } as const;
 
-function open(): Binding | undefined {
+async function open(): Promise<Binding | undefined> {
   let hello: Hello;
   let loaded: Binding | undefined;
   try {
-    loaded = createRequire(import.meta.url)(workerData as string) as Binding;
+    loaded = await quietly(() => createRequire(import.meta.url)(workerData as string) as Binding);
     hello = { version: loaded.TF_Version, gpu: loaded.isUsingGpuDevice() };
   } catch (error) {
     hello = { broken: (error as Error).message };
