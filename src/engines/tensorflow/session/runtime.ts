@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -133,11 +134,17 @@ async function start(
   const added = Object.entries(wanted).filter(([name]) => process.env[name] === undefined);
   for (const [name, value] of added) process.env[name] = value;
   try {
-    const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: binding });
+    const worker = new Worker(new URL("./worker.js", import.meta.url), {
+      workerData: binding,
+      // quietly() closes a descriptor that a system call made.
+      trackUnmanagedFds: false,
+    });
     const hello = await new Promise<Hello>((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);
     });
+    // A thread that ends unloads what only it has loaded, under TensorFlow's own threads: the process would crash.
+    if (!("broken" in hello)) createRequire(import.meta.url)(binding);
     return { worker, hello };
   } finally {
     for (const [name] of added) delete process.env[name];
