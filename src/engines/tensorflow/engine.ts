@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { bug } from "../../core/errors.js";
+import { bug, FlowError } from "../../core/errors.js";
 import type { Tensor } from "../../core/tensor.js";
 import type { BlobType } from "../../graph/blob.js";
 import {
@@ -95,7 +95,9 @@ class TensorFlowSession implements EngineSession {
     } = found("job", name, this.#jobs);
     const fed = feeds.map((feed, i) => feedOf(labels[i]!, feed));
     const model = this.#loaded();
-    const results = await model.run(fed, [...outputs, done]);
+    const results = await model.run(fed, [...outputs, done]).catch((cause: unknown) => {
+      throw ofJob(name, cause);
+    });
     if (new Uint8Array(results.at(-1)!)[0] === 0) {
       // Nothing has changed, so what is fed gives the same again.
       const values = await model.run(fed, checks);
@@ -140,6 +142,13 @@ class TensorFlowSession implements EngineSession {
     if (this.#model === undefined) throw bug("tensorflow engine: nothing has been loaded");
     return this.#model;
   }
+}
+
+/** TensorFlow's words name the node, whose name has the op's in it; this adds the job's. */
+function ofJob(name: string, cause: unknown): unknown {
+  if (!(cause instanceof FlowError)) return cause;
+  const words = cause.message.replace(/^tensorflow: /, "").replace(/ \[E_ENGINE\]$/, "");
+  return new FlowError("E_ENGINE", `job '${name}': ${words}; the step was not made and no variable changed`, { cause });
 }
 
 const feedOf = (name: string, tensor: Tensor): Feed => ({

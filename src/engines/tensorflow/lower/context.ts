@@ -15,11 +15,16 @@ export interface NodeOptions {
   readonly name?: string;
 }
 
-/** Collects the TensorFlow nodes of one job. All names begin with `scope/`; a value is named as its node, or `node:2`. */
+/**
+ * Collects the TensorFlow nodes of one job. Names are `scope/label/op_7`, so that an error of a kernel names the op of the job; a
+ * value is named as its node, or `node:2`.
+ */
 export class Lowering {
   readonly nodes: TensorFlowNode[] = [];
   readonly #known = new Map<string, string>();
   #count = 0;
+  /** The op of the job that the nodes made now stand for. */
+  label: string | undefined;
   constructor(
     readonly scope: string,
     /** Where the ops run; TensorFlow's own choice where left out. */
@@ -28,7 +33,8 @@ export class Lowering {
 
   /** A fresh node name, which tells the op. */
   fresh(op: string): string {
-    return `${this.scope}/${op}_${this.#count++}`;
+    const label = this.label?.replace(/[^A-Za-z0-9_.-]/g, "_");
+    return `${this.scope}/${label === undefined ? "" : `${label}/`}${op}_${this.#count++}`;
   }
 
   /** Appends a node and returns the names of its outputs. */

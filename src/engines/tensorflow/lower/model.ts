@@ -39,8 +39,8 @@ export function lowerVariable(id: string, { dtype, shape: dims }: BlobType): Low
   const read = encode(to, to.one("ReadVariableOp", [handle], { dtype: type(dtype) }), dtype);
   const value = to.one("Placeholder", [], { dtype: type(edgeTypes[dtype]), shape: shape(dims) });
   const assign = (next: string): string => {
-    to.one("AssignVariableOp", [handle, next], { dtype: type(dtype) });
-    return to.one("Identity", [to.scalar("bool", true)], { T: type("bool") }, { control: [to.nodes.at(-1)!.name] });
+    const assigned = to.one("AssignVariableOp", [handle, next], { dtype: type(dtype) });
+    return to.one("Identity", [to.scalar("bool", true)], { T: type("bool") }, { control: [assigned] });
   };
   const written = assign(own(to, decode(to, value, dtype), dtype));
   const zeroed = assign(to.one("Fill", [to.ints(dims), to.scalar(dtype, 0)], { T: type(dtype) }));
@@ -81,9 +81,11 @@ export function lowerJob(id: string, graph: Graph, handleOf: (variable: string) 
     const emitter = rows[node.op];
     if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
     const inputs = node.inputs.map((input) => names.get(input)!);
+    to.label = node.name ?? node.op;
     const made = [emitter(to, inputs, node.attrs as never, node.outputs, node)].flat();
     for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
   }
+  to.label = undefined;
   // A root may be asked for twice or be an input, so each leaves through a node of its own.
   const leave = (blob: Blob): string =>
     to.one("Identity", [encode(to, names.get(blob)!, blob.dtype)], { T: type(edgeTypes[blob.dtype]) });
