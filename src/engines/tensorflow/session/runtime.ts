@@ -136,6 +136,8 @@ async function start(
   try {
     const worker = new Worker(new URL("./worker.js", import.meta.url), {
       workerData: binding,
+      // A thread refuses options of the process such as --input-type.
+      execArgv: [],
       // quietly() closes a descriptor that a system call made.
       trackUnmanagedFds: false,
     });
