@@ -17,7 +17,8 @@ function step(title, [command, args], { cwd = root, env = {}, expect = () => und
   const started = performance.now();
   const { status, stdout, stderr } = spawnSync(command, args, {
     cwd,
-    env: { ...process.env, ...env },
+    // An engine that is missing is an error here, where npm test leaves it out.
+    env: { ...process.env, ONESTEP_CI: "1", ...env },
     encoding: "utf8",
     maxBuffer: 1 << 28,
   });
@@ -34,6 +35,13 @@ function step(title, [command, args], { cwd = root, env = {}, expect = () => und
 
 const scratch = mkdtempSync(join(tmpdir(), "onestep-ci-"));
 try {
+  step("build", ["npm", ["run", "build"]]);
+  step("onestep setup tensorflow", [process.execPath, [join(root, "dist", "cli", "main.js"), "setup", "tensorflow"]], {
+    expect: (out) => (/TensorFlow \d+\.\d+\.\d+ (works|answers)/.test(out) ? undefined : "no TensorFlow answered"),
+  });
+  step("onestep doctor", [process.execPath, [join(root, "dist", "cli", "main.js"), "doctor"]], {
+    expect: (out) => (out.match(/: works$/gm)?.length === 3 ? undefined : `not every engine works:\n${out}`),
+  });
   step("types, lint and import order", ["npm", ["run", "check"]]);
 
   // The documented programs, at their documented length where that takes seconds.
@@ -104,7 +112,7 @@ try {
     },
   });
   step("README program from the packed tarball", [process.execPath, [join(root, "scripts", "pack-test.mjs")]]);
-  for (const engine of ["onnx", "reference"])
+  for (const engine of ["onnx", "reference", "tensorflow"])
     step(
       `tests with ONESTEP_ENGINE=${engine}`,
       npx(["vitest", "vitest.mjs"], "run", "test/jobs", "test/tiny.test.ts"),
