@@ -3,7 +3,7 @@ import { bytesOf, type Tensor } from "../../../core/tensor.js";
 import type { BlobType } from "../../../graph/blob.js";
 import type { Node } from "../../../graph/graph.js";
 import type { DecomposableName, PrimitiveName } from "../../../ops/index.js";
-import { type Attributes, unsupported } from "../../table.js";
+import type { Attributes } from "../../table.js";
 import type { Attribute, ElementType, TensorFlowNode } from "../encode.js";
 
 /** How a node is made beyond its op and inputs. */
@@ -156,11 +156,4 @@ export const through =
     const seen = { ...node, inputs: sources, outputs: widen(node.outputs) };
     const results = [emit(to, values, attrs as never, targets, seen)].flat();
     return results.map((result, i) => to.cast(result, targets[i]!.dtype, types[i]!.dtype));
-  };
-
-/** The row of an op that TensorFlow's CPU kernels cannot run; `why` is shown to the user. */
-export const lacks =
-  (op: string, why: string): Emitter<unknown> =>
-  () => {
-    throw unsupported("tensorflow", op, why);
   };
