@@ -26,4 +26,6 @@ export type Answer =
   | { readonly id: number; readonly error: string };
 
 /** The worker's first message. */
-export type Hello = { readonly version: string; readonly gpu: boolean } | { readonly broken: string };
+export type Hello =
+  | { readonly version: string; readonly gpu: boolean; readonly stays: boolean }
+  | { readonly broken: string };

@@ -138,15 +138,15 @@ async function start(
       workerData: binding,
       // A thread refuses options of the process such as --input-type.
       execArgv: [],
-      // quietly() closes a descriptor that a system call made.
+      // load() closes a descriptor that a system call made.
       trackUnmanagedFds: false,
     });
     const hello = await new Promise<Hello>((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);
     });
-    // A thread that ends unloads what only it has loaded, under TensorFlow's own threads: the process would crash.
-    if (!("broken" in hello)) createRequire(import.meta.url)(binding);
+    // See load(): a second owner keeps the library in the process.
+    if (!("broken" in hello) && !hello.stays) createRequire(import.meta.url)(binding);
     return { worker, hello };
   } finally {
     for (const [name] of added) delete process.env[name];

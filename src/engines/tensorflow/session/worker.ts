@@ -1,7 +1,6 @@
-import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
+import { load } from "./load.js";
 import type { Answer, Feed, Hello, Request } from "./messages.js";
-import { quietly } from "./quietly.js";
 
 // tfjs-node's binding runs a session on the thread that calls it, so it has a thread of its own.
 
@@ -35,8 +34,9 @@ async function open(): Promise<Binding | undefined> {
   let hello: Hello;
   let loaded: Binding | undefined;
   try {
-    loaded = await quietly(() => createRequire(import.meta.url)(workerData as string) as Binding);
-    hello = { version: loaded.TF_Version, gpu: loaded.isUsingGpuDevice() };
+    const { exports, stays } = await load(workerData as string);
+    loaded = exports as Binding;
+    hello = { version: loaded.TF_Version, gpu: loaded.isUsingGpuDevice(), stays };
   } catch (error) {
     hello = { broken: (error as Error).message };
   }
