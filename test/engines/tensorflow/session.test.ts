@@ -75,6 +75,13 @@ describe.skipIf(!isReady("tensorflow"))("in a process of its own", () => {
     expect(run({}, `${program}\nprocess.exit(3);`)).toEqual({ stdout: "2,3", stderr: "", status: 3 });
   });
 
+  test("process.exit while the library loads, and while a step runs, ends the process as asked", () => {
+    for (const delay of [100, 300, 600]) {
+      const early = `setTimeout(() => process.exit(3), ${delay});${program}\nfor (;;) await job([1, 2]);`;
+      expect(run({}, early)).toMatchObject({ stderr: "", status: 3 });
+    }
+  });
+
   test("a broken copy in the program's folder gives way to one that works", () => {
     const [works] = candidates().filter(({ built }) => built);
     expect(works).toBeDefined();

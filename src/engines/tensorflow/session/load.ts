@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,9 +22,7 @@ export async function load(binding: string): Promise<Loaded> {
   const require = createRequire(import.meta.url);
   const system = await systemCalls();
   if (system === undefined) return { exports: require(binding), stays: false };
-  const folder = mkdtempSync(join(tmpdir(), "onestep-stderr-"));
-  const file = join(folder, "stderr");
-  const aside = openSync(file, "a");
+  const aside = nameless();
   const before = system.dup(2);
   try {
     system.dup2(aside, 2);
@@ -33,11 +31,19 @@ export async function load(binding: string): Promise<Loaded> {
   } finally {
     system.dup2(before, 2);
     closeSync(before);
+    const text = Buffer.alloc(fstatSync(aside).size);
+    readSync(aside, text, 0, text.length, 0);
     closeSync(aside);
-    const lines = readFileSync(file, "utf8").split(/(?<=\n)/);
-    for (const line of lines) if (!noise.test(line)) writeSync(2, line);
-    rmSync(folder, { recursive: true, force: true });
+    for (const line of text.toString().split(/(?<=\n)/)) if (!noise.test(line)) writeSync(2, line);
   }
+}
+
+/** A file that is gone when its descriptor is closed, however the process ends. */
+function nameless(): number {
+  const folder = mkdtempSync(join(tmpdir(), "onestep-stderr-"));
+  const descriptor = openSync(join(folder, "stderr"), "a+");
+  rmSync(folder, { recursive: true });
+  return descriptor;
 }
 
 // dlfcn.h
