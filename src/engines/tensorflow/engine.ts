@@ -95,7 +95,7 @@ class TensorFlowSession implements EngineSession {
     } = found("job", name, this.#jobs);
     const fed = feeds.map((feed, i) => feedOf(labels[i]!, feed));
     const model = this.#loaded();
-    const results = await model.run(fed, [...outputs, done]).catch((cause: unknown) => {
+    const results = await model.run(fed, [...outputs, done], { keep: true }).catch((cause: unknown) => {
       throw ofJob(name, cause);
     });
     if (new Uint8Array(results.at(-1)!)[0] === 0) {

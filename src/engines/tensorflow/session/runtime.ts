@@ -11,9 +11,16 @@ import type { Answer, Feed, Hello, Request } from "./messages.js";
 
 export type { Feed } from "./messages.js";
 
-/** A loaded SavedModel with its variables. Fetches are in the order asked for, as bytes of the edge types. */
+/**
+ * A loaded SavedModel with its variables. Fetches are in the order asked for, as bytes of the edge types. Feeds that are the same
+ * at each call go through memory that is kept for them and shared with the thread where `keep` is set.
+ */
 export interface Model {
-  run(feeds: readonly Feed[], fetches: readonly string[]): Promise<readonly ArrayBuffer[]>;
+  run(
+    feeds: readonly Feed[],
+    fetches: readonly string[],
+    options?: { readonly keep?: boolean },
+  ): Promise<readonly ArrayBuffer[]>;
   release(): Promise<void>;
 }
 
@@ -88,9 +95,11 @@ class WorkerRuntime implements Runtime {
     try {
       await writeFile(join(directory, "saved_model.pb"), savedModel);
       const { model } = (await this.#ask({ kind: "load", directory, tag })) as { readonly model: number };
+      const kept = new Map<string, Uint8Array>();
       return {
-        run: async (feeds, fetches) => {
-          const answer = await this.#ask({ kind: "run", model, feeds, fetches });
+        run: async (feeds, fetches, { keep = false } = {}) => {
+          const given = keep ? feeds.map((feed) => shared(feed, kept)) : feeds;
+          const answer = await this.#ask({ kind: "run", model, feeds: given, fetches });
           return (answer as { readonly buffers: readonly ArrayBuffer[] }).buffers;
         },
         release: async () => {
@@ -119,6 +128,18 @@ class WorkerRuntime implements Runtime {
     if ("error" in answer) reject(new FlowError("E_ENGINE", `tensorflow: TensorFlow says: ${answer.error}`));
     else resolve(answer);
   }
+}
+
+/** A feed in memory that the thread sees too; by message it would be copied twice, into memory never touched before. */
+function shared(feed: Feed, kept: Map<string, Uint8Array>): Feed {
+  const { name, bytes } = feed;
+  let memory = kept.get(name);
+  if (memory?.byteLength !== bytes.byteLength) {
+    memory = new Uint8Array(new SharedArrayBuffer(bytes.byteLength));
+    kept.set(name, memory);
+  }
+  memory.set(bytes);
+  return { ...feed, bytes: memory };
 }
 
 /** A thread that has tried to load a binding. */
