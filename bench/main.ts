@@ -78,19 +78,28 @@ class Peer {
 }
 
 if (options.tfjs && !options.profile)
-  spawnSync("npm", ["install", "--prefix", here("tfjs"), "--no-audit", "--no-fund"], {
+  spawnSync("npm", ["install", "--prefix", here("tfjs"), "--ignore-scripts", "--no-audit", "--no-fund"], {
     stdio: ["ignore", "ignore", "inherit"],
   });
 const tsx = [process.execPath, "--import", import.meta.resolve("tsx")];
-const commands: Record<string, readonly string[]> = {
-  onestep: [...tsx, here("peers/onestep.ts")],
+interface Contestant {
+  readonly command: readonly string[];
+  readonly env?: Record<string, string>;
+}
+const quiet = { TF_CPP_MIN_LOG_LEVEL: "3", TF_NUM_INTRAOP_THREADS: String(threads) };
+const contestants: Record<string, Contestant> = {
+  onestep: { command: [...tsx, here("peers/onestep.ts")], env: { ONESTEP_ENGINE: "onnx" } },
+  "onestep tensorflow": { command: [...tsx, here("peers/onestep.ts")], env: { ONESTEP_ENGINE: "tensorflow" } },
   ...(options.tfjs
     ? {
-        "tfjs wasm": [...tsx, here("peers/tfjs.ts"), "wasm"],
-        "tfjs cpu": [...tsx, here("peers/tfjs.ts"), "cpu"],
+        "tfjs-node eager": { command: [...tsx, here("peers/tfjs.ts"), "tensorflow"], env: quiet },
+        "tfjs wasm": { command: [...tsx, here("peers/tfjs.ts"), "wasm"] },
+        "tfjs cpu": { command: [...tsx, here("peers/tfjs.ts"), "cpu"] },
       }
     : {}),
-  ...(options.python === undefined ? {} : { "PyTorch eager": [options.python, here("peers/torch_eager.py")] }),
+  ...(options.python === undefined
+    ? {}
+    : { "PyTorch eager": { command: [options.python, here("peers/torch_eager.py")] } }),
 };
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -111,14 +120,15 @@ interface Result {
   readonly rssMb: number | undefined;
 }
 
-const isTfjs = ({ name }: Peer): boolean => name.startsWith("tfjs");
+/** TensorFlow.js on its slow backends. */
+const isTfjs = ({ name }: { readonly name: string }): boolean => name.startsWith("tfjs ");
 
 async function measure(benchCase: Case): Promise<readonly Result[]> {
   const peers: { peer: Peer; slow: boolean; version: string; ms: number[]; rss: number | undefined }[] = [];
   const firstLosses = new Map<string, readonly number[]>();
-  for (const [name, command] of Object.entries(commands)) {
-    if (name.startsWith("tfjs") && benchCase.withoutTfjs !== undefined) continue;
-    const peer = new Peer(name, command);
+  for (const [name, { command, env }] of Object.entries(contestants)) {
+    if (isTfjs({ name }) && benchCase.withoutTfjs !== undefined) continue;
+    const peer = new Peer(name, command, env === undefined ? {} : { env });
     const opened = await peer.ask({ cmd: "open", case: benchCase, threads });
     const first = opened.error === undefined ? await peer.ask({ cmd: "steps", n: 2 }) : opened;
     if (first.error !== undefined) {
@@ -184,7 +194,11 @@ if (options.profile) {
 /** The ONNX model of a case's job, as ONESTEP_DEBUG=3 writes it. */
 async function modelOf(benchCase: Case): Promise<Uint8Array> {
   const folder = mkdtempSync(join(tmpdir(), "onestep-bench-"));
-  const peer = new Peer("onestep", commands.onestep!, { cwd: folder, stderr: "ignore", env: { ONESTEP_DEBUG: "3" } });
+  const peer = new Peer("onestep", contestants.onestep!.command, {
+    cwd: folder,
+    stderr: "ignore",
+    env: { ...contestants.onestep!.env, ONESTEP_DEBUG: "3" },
+  });
   await peer.ask({ cmd: "open", case: benchCase, threads });
   await peer.ask({ cmd: "steps", n: 1 });
   peer.close();
@@ -193,7 +207,7 @@ async function modelOf(benchCase: Case): Promise<Uint8Array> {
   return bytes;
 }
 
-const gauge = new Peer("onestep", commands.onestep!);
+const gauge = new Peer("onestep", contestants.onestep!.command, { env: contestants.onestep!.env! });
 const { peak } = await gauge.ask({ cmd: "peak", threads });
 gauge.close();
 
@@ -215,7 +229,8 @@ for (const benchCase of chosen) {
     `${(flopsOf(benchCase) / 1e6).toFixed(3)} MFLOP a step: floor ${floor.toFixed(4)} ms.`,
     "",
   );
-  if (options.tfjs && benchCase.withoutTfjs !== undefined) lines.push(`Without tfjs: ${benchCase.withoutTfjs}.`, "");
+  if (options.tfjs && benchCase.withoutTfjs !== undefined)
+    lines.push(`Without tfjs wasm and cpu: ${benchCase.withoutTfjs}.`, "");
   lines.push(
     "| peer | version | steps | median ms | min ms | p10-p90 ms | steps/s | ratio |",
     "|---|---|---|---|---|---|---|---|",

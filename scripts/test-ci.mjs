@@ -18,7 +18,8 @@ function step(title, [command, args], { cwd = root, env = {}, expect = () => und
   const started = performance.now();
   const { status, stdout, stderr } = spawnSync(command, args, {
     cwd,
-    env: { ...process.env, ...env },
+    // An engine that is missing is an error here, where npm test leaves it out.
+    env: { ...process.env, ONESTEP_CI: "1", ...env },
     encoding: "utf8",
     maxBuffer: 1 << 28,
   });
@@ -35,6 +36,13 @@ function step(title, [command, args], { cwd = root, env = {}, expect = () => und
 
 const scratch = mkdtempSync(join(tmpdir(), "onestep-ci-"));
 try {
+  step("build", ["npm", ["run", "build"]]);
+  step("onestep setup tensorflow", [process.execPath, [join(root, "dist", "cli", "main.js"), "setup", "tensorflow"]], {
+    expect: (out) => (/TensorFlow \d+\.\d+\.\d+ (works|answers)/.test(out) ? undefined : "no TensorFlow answered"),
+  });
+  step("onestep doctor", [process.execPath, [join(root, "dist", "cli", "main.js"), "doctor"]], {
+    expect: (out) => (out.match(/: works$/gm)?.length === 3 ? undefined : `not every engine works:\n${out}`),
+  });
   step("types, lint and import order", ["npm", ["run", "check"]]);
 
   // The documented programs, at their documented length where that takes seconds.
@@ -195,9 +203,10 @@ try {
     "--exclude",
     `test/jobs/${name}.test.ts`,
   ]);
-  step("tests with ONESTEP_ENGINE=reference", vitest("test/jobs", "test/tiny.test.ts", ...once), {
-    env: { ONESTEP_ENGINE: "reference" },
-  });
+  for (const engine of ["reference", "tensorflow"])
+    step(`tests with ONESTEP_ENGINE=${engine}`, vitest("test/jobs", "test/tiny.test.ts", ...once), {
+      env: { ONESTEP_ENGINE: engine },
+    });
   step("golden runs in full", vitest("test/golden"), { env: { ONESTEP_FULL: "1" } });
   step("1,000 random programs", vitest("test/fuzz"), { env: { ONESTEP_FULL: "1" } });
   step(

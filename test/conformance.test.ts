@@ -4,8 +4,10 @@ import type { Tensor } from "#src/core/tensor.js";
 import type { Engine, EngineSession } from "#src/engines/engine.js";
 import { onnx } from "#src/engines/onnx/engine.js";
 import { reference } from "#src/engines/reference/engine.js";
+import { tensorflow } from "#src/engines/tensorflow/engine.js";
 import { print } from "#src/graph/print.js";
 import { ops } from "#src/ops/index.js";
+import { isReady } from "./engines/ready.js";
 import { rows as binary } from "./ops/binary.cases.js";
 import { rows as conv } from "./ops/conv.cases.js";
 import { rows as elementwise } from "./ops/elementwise.cases.js";
@@ -33,7 +35,7 @@ const rows: readonly Row[] = [
   ...loss,
   ...norm,
 ];
-const engines: readonly Engine[] = [reference, onnx];
+const engines: readonly Engine[] = [reference, onnx, ...(isReady("tensorflow") ? [tensorflow] : [])];
 const sessions = new Map<Engine, EngineSession>();
 beforeAll(async () => {
   for (const engine of engines) sessions.set(engine, await engine.open({}));

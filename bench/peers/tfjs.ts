@@ -1,5 +1,7 @@
+import { existsSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
+import { candidates } from "#src/engines/tensorflow/session/binding.js";
 import { batchOf, weightsOf } from "../cases.js";
 import { serve, sumOfSquares } from "./serve.js";
 
@@ -7,9 +9,19 @@ const require = createRequire(new URL("../tfjs/package.json", import.meta.url));
 const backend = process.argv[2]!;
 // The benchmark's own packages have no types here: they are installed by npm run bench only.
 // biome-ignore lint/suspicious/noExplicitAny: as above
-const tf: any = require("@tensorflow/tfjs");
+const tf: any = backend === "tensorflow" ? openTfjsNode() : require("@tensorflow/tfjs");
 // biome-ignore lint/suspicious/noExplicitAny: as above
 const wasm: any = backend === "wasm" ? require("@tensorflow/tfjs-backend-wasm") : undefined;
+
+/** tfjs-node's own JavaScript on the binding that `onestep setup tensorflow` built; it runs on Node below 23. */
+function openTfjsNode(): unknown {
+  const folder = dirname(require.resolve("@tensorflow/tfjs-node/package.json"));
+  const built = candidates().find((candidate) => candidate.built);
+  if (built === undefined) throw new Error("no tfjs-node is set up; run npx onestep setup tensorflow");
+  for (const part of ["lib", "deps"])
+    if (!existsSync(join(folder, part))) symlinkSync(join(built.folder, part), join(folder, part));
+  return require("@tensorflow/tfjs-node");
+}
 
 await serve({
   version: `4.22.0 ${backend}`,

@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { FlowError } from "../core/errors.js";
 import type { Answer } from "./answer.js";
+import { addDoctor } from "./doctor.js";
+import { addSetup } from "./setup.js";
 
 // Exit codes: 0 done, and the answer is yes; 1 the answer is no (diff, verify); 2 the command could not be carried out.
 const TROUBLE = 2;
@@ -124,6 +126,9 @@ program
       options: { include?: string[]; exclude?: string[]; rename?: string[]; preset?: string; force?: boolean },
     ) => print(await (await import("./convert.js")).convert(from, to, options)),
   );
+
+addSetup(program);
+addDoctor(program);
 
 try {
   await program.parseAsync();

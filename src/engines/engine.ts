@@ -28,8 +28,8 @@ export interface EngineOptions {
 export interface Staging {
   /** Memory for a variable's next value, the same each time; what is in it at first means nothing. */
   tensor(variable: string): Tensor;
-  /** Makes every tensor asked for the value of its variable. */
-  commit(): void;
+  /** Makes every tensor asked for the value of its variable, all at once. */
+  commit(): Promise<void>;
   /** Gives the memory back; without effect after `commit`. */
   discard(): void;
 }
@@ -54,11 +54,26 @@ export interface EngineSession {
   close(): Promise<void>;
 }
 
+/** What an engine runs on. */
+export interface EngineReport {
+  /** The native library and its version. */
+  readonly library: string;
+  /** Where it was found. */
+  readonly where: string;
+  /** Threads of one op, where a program does not say. */
+  readonly threads: number;
+  readonly gpu: boolean;
+  /** What works less well than it could, and how to mend it. */
+  readonly notes: readonly string[];
+}
+
 export interface Engine {
   readonly name: string;
   /** Whether the engine has a row of its own, fit for these types and attributes, for an op that also has a decomposition. */
   lowers(node: Node): boolean;
   open(options: EngineOptions): Promise<EngineSession>;
+  /** Loads the engine and tells what it found; the error says what is wrong and how to mend it. */
+  report(): Promise<EngineReport>;
 }
 
 /** An error of the check's code where the value of a hidden check lies outside its range. */

@@ -165,7 +165,7 @@ export class CheckPoint {
         const wanted = new Set(report.initialized);
         for (const spec of specs.filter(({ name }) => wanted.has(name)))
           (staging.tensor(spec.name).data as Float32Array).set((await session.initialValue(spec)).data as Float32Array);
-        session.commit(staging);
+        await session.commit(staging);
         restoreData();
         for (const warning of warnings) process.stderr.write(`${warning}\n`);
         for (const variable of missing) process.stdout.write(`${missingLine(path, variable)}\n`);

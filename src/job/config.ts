@@ -17,6 +17,7 @@ export interface Settings {
 const engines: Readonly<Record<string, () => Promise<Engine>>> = {
   onnx: async () => (await import("../engines/onnx/engine.js")).onnx,
   reference: async () => (await import("../engines/reference/engine.js")).reference,
+  tensorflow: async () => (await import("../engines/tensorflow/engine.js")).tensorflow,
 };
 
 /** The engine that settings, else `ONESTEP_ENGINE`, else the default name. */
@@ -33,3 +34,6 @@ export function checkEngine(name: string): string {
     `engine '${name}' is unknown; ${near === undefined ? `known are ${Object.keys(engines).join(", ")}` : `did you mean '${near}'?`}`,
   );
 }
+
+/** Every engine by name. */
+export const engineNames: readonly string[] = Object.keys(engines);

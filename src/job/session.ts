@@ -162,8 +162,8 @@ export class Session {
   }
 
   /** Makes the staged tensors the values of their variables. */
-  commit(staging: Staging & { readonly names: ReadonlySet<string> }): void {
-    staging.commit();
+  async commit(staging: Staging & { readonly names: ReadonlySet<string> }): Promise<void> {
+    await staging.commit();
     for (const name of staging.names) this.#initialized.add(name);
   }
 

@@ -4,6 +4,7 @@ import * as flow from "onestep";
 import { tp } from "onestep";
 import { describe, expect, test } from "vitest";
 import { formula } from "../../bench/cases.js";
+import { isReady } from "../engines/ready.js";
 import { scratch } from "../jobs/support.js";
 
 interface Run {
@@ -112,29 +113,30 @@ async function train(
   return { losses, variables: new Map((await read()).map((value, t) => [golden.names[t]!, value])) };
 }
 
-describe("onnx: losses of the golden runs", () => {
-  for (const [name, run] of Object.entries(golden.runs)) {
-    test(name, async () => {
-      const { losses, variables } = await train(name, "onnx", run.steps);
-      // float32 against float64 formulas: as near as numpy's own float32 comes, with room for another order of summation.
-      expect(relative(losses, run.float64)).toBeLessThan(Math.max(5e-6, 10 * run.spread));
-      // PyTorch adds epsilon after correcting v: its own distance from the documented formula is 4e-3 after 60 steps here.
-      if (run.torch !== undefined)
-        expect(relative(losses, run.torch)).toBeLessThan(name === "adamCorrected" ? 5e-3 : 1e-5);
-      for (const [variable, { sum, squares, first }] of Object.entries(run.variables)) {
-        const { data } = variables.get(variable)!;
-        const values = Array.from(data as Float32Array);
-        const square = values.reduce((total, v) => total + v * v, 0);
-        expect(Math.abs(square - squares)).toBeLessThan(1e-4 * squares);
-        expect(Math.abs(values.reduce((total, v) => total + v, 0) - sum)).toBeLessThan(
-          1e-4 * Math.max(1, Math.sqrt(squares * values.length)),
-        );
-        for (const [i, value] of first.entries())
-          expect(Math.abs(values[i]! - value)).toBeLessThan(name.startsWith("adam") ? 1e-4 : 1e-5);
-      }
-    });
-  }
-});
+for (const engine of ["onnx", "tensorflow"])
+  describe.skipIf(!isReady(engine))(`${engine}: losses of the golden runs`, () => {
+    for (const [name, run] of Object.entries(golden.runs)) {
+      test(name, async () => {
+        const { losses, variables } = await train(name, engine, run.steps);
+        // float32 against float64 formulas: as near as numpy's own float32 comes, with room for another order of summation.
+        expect(relative(losses, run.float64)).toBeLessThan(Math.max(5e-6, 10 * run.spread));
+        // PyTorch adds epsilon after correcting v: its own distance from the documented formula is 4e-3 after 60 steps here.
+        if (run.torch !== undefined)
+          expect(relative(losses, run.torch)).toBeLessThan(name === "adamCorrected" ? 5e-3 : 1e-5);
+        for (const [variable, { sum, squares, first }] of Object.entries(run.variables)) {
+          const { data } = variables.get(variable)!;
+          const values = Array.from(data as Float32Array);
+          const square = values.reduce((total, v) => total + v * v, 0);
+          expect(Math.abs(square - squares)).toBeLessThan(1e-4 * squares);
+          expect(Math.abs(values.reduce((total, v) => total + v, 0) - sum)).toBeLessThan(
+            1e-4 * Math.max(1, Math.sqrt(squares * values.length)),
+          );
+          for (const [i, value] of first.entries())
+            expect(Math.abs(values[i]! - value)).toBeLessThan(name.startsWith("adam") ? 1e-4 : 1e-5);
+        }
+      });
+    }
+  });
 
 describe("reference: losses of the golden runs", () => {
   for (const [name, { steps, float64 }] of Object.entries(golden.runs)) {

@@ -43,10 +43,13 @@ export async function evaluate(
   const traced = { builder, variables, objective: undefined, watches: [] };
   const { whole } = compile(traced, engine, { checkNumerics: false, variant: "" });
   await session.extend({ jobs: [whole.native], variables: new Map() });
-  return await session.run(
+  const outputs = await session.run(
     name,
     whole.feeds.map((feed) => inputs[Number(feed.slice("argument ".length))]!),
   );
+  // An engine that keeps all jobs in one graph would load it larger with each row.
+  await session.drop(name);
+  return outputs;
 }
 
 /** `call` and the gradients of `sum(cotangent * call)`, the cotangent being the last input; gradients that do not exist are left out. */

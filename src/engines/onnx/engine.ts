@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { bug } from "../../core/errors.js";
 import { type Tensor, zeros } from "../../core/tensor.js";
 import type { BlobType } from "../../graph/blob.js";
@@ -8,6 +9,7 @@ import { encodeModel } from "./encode.js";
 import { lower } from "./lower/model.js";
 import { lowers } from "./lower/table.js";
 import { fuse } from "./rewrite.js";
+import { libraryPath, runtimeVersion } from "./session/library.js";
 import { type Model, openRuntime, type Runtime, type Value } from "./session/runtime.js";
 
 /** One ONNX model per job, run by onnxruntime: a training step is one native call. */
@@ -15,6 +17,21 @@ export const onnx: Engine = {
   name: "onnx",
   lowers,
   open: async (options) => new OnnxSession(await openRuntime(), options),
+  report: async () => {
+    const { kind } = await openRuntime();
+    return {
+      library: `onnxruntime ${runtimeVersion()}`,
+      where: libraryPath(),
+      threads: availableParallelism(),
+      gpu: false,
+      notes:
+        kind === "c-api"
+          ? []
+          : [
+              "it is reached through onnxruntime-node's binding, which makes small steps slower: koffi has no binary here, or ONESTEP_ONNX_BINDING=1 is set",
+            ],
+    };
+  },
 };
 
 /** A variable's buffers: a successful step writes `spare` and swaps. */
@@ -143,6 +160,7 @@ class OnnxSession implements EngineSession {
         }
         staged.clear();
         fresh.clear();
+        return Promise.resolve();
       },
       discard() {
         for (const value of fresh.values()) value.release();

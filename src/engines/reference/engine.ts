@@ -11,6 +11,8 @@ export const reference: Engine = {
   name: "reference",
   lowers: ({ op }) => Object.hasOwn(table, op),
   open: () => Promise.resolve(openSession()),
+  report: () =>
+    Promise.resolve({ library: "plain TypeScript, float64", where: "onestep", threads: 1, gpu: false, notes: [] }),
 };
 
 function openSession(): EngineSession {
@@ -71,6 +73,7 @@ function openSession(): EngineSession {
         },
         commit() {
           for (const [name, tensor] of staged) values.set(name, toArray64(tensor));
+          return Promise.resolve();
         },
         discard: () => staged.clear(),
       };

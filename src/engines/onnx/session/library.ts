@@ -35,3 +35,7 @@ export function libraryPath(): string {
     );
   return join(root, file);
 }
+
+/** The version of onnxruntime-node that is installed. */
+export const runtimeVersion = (): string =>
+  (require("onnxruntime-node/package.json") as { readonly version: string }).version;

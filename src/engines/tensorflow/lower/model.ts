@@ -1,0 +1,193 @@
+import { bug } from "../../../core/errors.js";
+import { sameShape } from "../../../core/shape.js";
+import type { Blob, BlobType } from "../../../graph/blob.js";
+import { type Check, type Graph, inputsOf, rootsOf } from "../../../graph/graph.js";
+import { decode, edgeTypes, encode } from "../edge.js";
+import type { TensorFlowNode } from "../encode.js";
+import { type Emitter, Lowering, shape, string, type } from "./context.js";
+import { table } from "./table.js";
+
+/** The part of the graph that holds one variable, and what to feed and fetch to reach it. */
+export interface LoweredVariable {
+  readonly nodes: readonly TensorFlowNode[];
+  readonly handle: string;
+  /** Fetched: its value. */
+  readonly read: string;
+  /** Fed a value ... */
+  readonly value: string;
+  /** ... and fetched: writes it. */
+  readonly written: string;
+  /** Fetched: writes zeros. */
+  readonly zeroed: string;
+}
+
+/** The part of the graph that is one job, and what to feed and fetch to run it. */
+export interface LoweredJob {
+  readonly nodes: readonly TensorFlowNode[];
+  readonly feeds: readonly string[];
+  readonly outputs: readonly string[];
+  /** Fetched: makes the updates, and is true where they were made, which is where no check failed. */
+  readonly done: string;
+  /** Fetched alone, they tell which check failed. */
+  readonly checks: readonly string[];
+}
+
+/** A variable of the session: read and written alone. `id` is part of its names. */
+export function lowerVariable(id: string, { dtype, shape: dims }: BlobType): LoweredVariable {
+  const to = new Lowering(id);
+  const attributes = { dtype: type(dtype), shape: shape(dims) };
+  const handle = to.one("VarHandleOp", [], { ...attributes, shared_name: string(id), container: string("") });
+  const read = encode(to, to.one("ReadVariableOp", [handle], { dtype: type(dtype) }), dtype);
+  const value = to.one("Placeholder", [], { dtype: type(edgeTypes[dtype]), shape: shape(dims) });
+  const assign = (next: string): string => {
+    const assigned = to.one("AssignVariableOp", [handle, next], { dtype: type(dtype) });
+    return to.one("Identity", [to.scalar("bool", true)], { T: type("bool") }, { control: [assigned] });
+  };
+  const written = assign(own(to, decode(to, value, dtype), dtype));
+  const zeroed = assign(to.one("Fill", [to.ints(dims), to.scalar(dtype, 0)], { T: type(dtype) }));
+  return { nodes: to.nodes, handle, read, value, written, zeroed };
+}
+
+/**
+ * A copy: what is fed lies in memory of JavaScript, and a variable must not keep it, since TensorFlow would give it back on a
+ * thread that may not.
+ */
+const own = (to: Lowering, x: string, dtype: BlobType["dtype"]): string => to.one("DeepCopy", [x], { T: type(dtype) });
+
+/** A job's part of the graph. Its updates wait for everything else it computes, so that a failed step makes none. */
+export function lowerJob(id: string, graph: Graph, handleOf: (variable: string) => string): LoweredJob {
+  const to = new Lowering(id);
+  const names = new Map<Blob, string>();
+  const feeds: string[] = [];
+  for (const {
+    outputs: [blob],
+  } of inputsOf(graph, "placeholder")) {
+    const { dtype, shape: dims } = blob!;
+    const feed = to.one("Placeholder", [], { dtype: type(edgeTypes[dtype]), shape: shape(dims) });
+    feeds.push(feed);
+    names.set(blob!, decode(to, feed, dtype));
+  }
+  const reads: string[] = [];
+  for (const {
+    attrs,
+    outputs: [blob],
+  } of inputsOf(graph, "variable")) {
+    const read = to.one("ReadVariableOp", [handleOf(String(attrs.name))], { dtype: type(blob!.dtype) });
+    reads.push(read);
+    names.set(blob!, read);
+  }
+  const rows: Readonly<Record<string, Emitter<never> | undefined>> = table;
+  const inPlace = updatesInPlace(graph);
+  for (const node of graph.nodes) {
+    if (node.op === "placeholder" || node.op === "variable" || inPlace.has(node.outputs[0]!)) continue;
+    const emitter = rows[node.op];
+    if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
+    const inputs = node.inputs.map((input) => names.get(input)!);
+    to.label = node.name ?? node.op;
+    const made = [emitter(to, inputs, node.attrs as never, node.outputs, node)].flat();
+    for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
+  }
+  to.label = undefined;
+  // A root may be asked for twice or be an input, so each leaves through a node of its own.
+  const leave = (blob: Blob): string =>
+    to.one("Identity", [encode(to, names.get(blob)!, blob.dtype)], { T: type(edgeTypes[blob.dtype]) });
+  const outputs = graph.outputs.map(leave);
+  const checks = graph.checks.map(({ blob }) => leave(blob));
+  const updates = [...graph.updates].map(([variable, blob]) => {
+    const { op = "AssignVariableOp", by = blob } = inPlace.get(blob) ?? {};
+    const value = names.get(by)!;
+    return {
+      op,
+      handle: handleOf(variable),
+      dtype: blob.dtype,
+      value: by === blob && mayBeFed(blob) ? own(to, value, blob.dtype) : value,
+    };
+  });
+  const before = [...reads, ...outputs, ...updates.map(({ value }) => value)];
+  const assignAll = (permit: readonly string[]): readonly string[] =>
+    updates.map(({ op, handle, dtype, value }) =>
+      to.one(op, [handle, value], { dtype: type(dtype) }, { control: permit }),
+    );
+  const T = type("bool");
+  if (graph.checks.length === 0) {
+    const ready = to.one("NoOp", [], {}, { control: before });
+    const assigned = assignAll([ready]);
+    const done = to.one("Identity", [to.scalar("bool", true)], { T }, { control: [ready, ...assigned] });
+    return { nodes: to.nodes, feeds, outputs, done, checks };
+  }
+  const passed = graph.checks.map((check) => holds(to, names.get(check.blob)!, check));
+  const all = passed.reduce((x, y) => to.one("LogicalAnd", [x, y]));
+  // The branch not taken is dead, and so is all that waits for it: the assignments of a step whose checks fail do not run.
+  const [failed, held] = to.nodeOf("Switch", [all, all], { T }, { outputs: 2 }) as [string, string];
+  const permit = to.one("Identity", [held], { T }, { control: before });
+  const committed = to.one("Identity", [permit], { T }, { control: assignAll([permit]) });
+  const refused = to.one("Identity", [failed], { T }, { control: before });
+  const done = to.one("Merge", [committed, refused], { T, N: { int: 2 } });
+  return { nodes: to.nodes, feeds, outputs, done, checks };
+}
+
+/** A bool of rank 0: no element lies outside the check's range; NaN does not, as in `assertCheck`. */
+function holds(to: Lowering, x: string, { blob, low, high }: Check): string {
+  const T = type("float64");
+  const wide = to.cast(x, blob.dtype, "float64");
+  const below = to.one("Less", [wide, to.scalar("float64", low)], { T });
+  const above = to.one("Greater", [wide, to.scalar("float64", high)], { T });
+  const axes = to.ints(blob.shape.map((_, axis) => axis));
+  const outside = to.one("Any", [to.one("LogicalOr", [below, above]), axes], { Tidx: type("int32") });
+  return to.one("LogicalNot", [outside]);
+}
+
+/** A new value `variable + by` or `variable - by`. */
+interface InPlace {
+  readonly op: "AssignAddVariableOp" | "AssignSubVariableOp";
+  readonly by: Blob;
+}
+
+/**
+ * Updates that TensorFlow makes in the variable's own memory, by new value: the same sum, one pass over less memory. Only where
+ * nothing else needs the new value, and nothing that leaves the job may lie in the variable's memory, since a copy made then
+ * could fail when other variables have changed.
+ */
+function updatesInPlace(graph: Graph): ReadonlyMap<Blob, InPlace> {
+  const uses = new Map<Blob, number>();
+  for (const blob of [...graph.nodes.flatMap((node) => node.inputs), ...rootsOf(graph)])
+    uses.set(blob, (uses.get(blob) ?? 0) + 1);
+  const found = new Map<Blob, InPlace>();
+  for (const [variable, next] of graph.updates) {
+    const { op, inputs } = next.node;
+    const isOld = ({ node }: Blob): boolean => node.op === "variable" && node.attrs.name === variable;
+    const leaves = graph.outputs.some((output) => mayShare(output, isOld));
+    if (uses.get(next) !== 1 || leaves || !["float32", "float64", "int32", "int64"].includes(next.dtype)) continue;
+    const [x, y] = inputs;
+    if ((op === "add" || op === "subtract") && isOld(x!) && sameShape(y!.shape, next.shape))
+      found.set(next, { op: op === "add" ? "AssignAddVariableOp" : "AssignSubVariableOp", by: y! });
+    else if (op === "add" && isOld(y!) && sameShape(x!.shape, next.shape))
+      found.set(next, { op: "AssignAddVariableOp", by: x! });
+  }
+  return found;
+}
+
+/** Ops whose result is new memory, unless TensorFlow sees that a constant operand makes them the identity. */
+const computes = new Set([
+  "add",
+  "subtract",
+  "multiply",
+  "divide",
+  "matmul",
+  "conv",
+  "convFilterGrad",
+  "convInputGrad",
+]);
+const constants = new Set(["constant", "iota", "broadcastTo", "reshape"]);
+
+/** Whether a value may lie in the memory of one of these. */
+function mayShare(blob: Blob, source: (blob: Blob) => boolean, seen = new Set<Blob>()): boolean {
+  if (seen.has(blob)) return false;
+  seen.add(blob);
+  if (source(blob)) return true;
+  const { op, inputs } = blob.node;
+  if (computes.has(op) && !inputs.some(({ node }) => constants.has(node.op))) return false;
+  return inputs.some((input) => mayShare(input, source, seen));
+}
+
+const mayBeFed = (blob: Blob): boolean => mayShare(blob, ({ node }) => node.op === "placeholder");

@@ -1,0 +1,70 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { FlowError } from "../../../core/errors.js";
+
+/** The command that gets tfjs-node working. */
+export const setupCommand = "npx onestep setup tensorflow";
+
+const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const;
+/** Where a tfjs-node has its binding. */
+export const bindingFile = join("lib", "napi-v8", "tfjs_binding.node");
+
+/** The folder that `onestep setup tensorflow` fills, outside any project: `ONESTEP_CACHE`, else the user's cache folder. */
+export function setupFolder(): string {
+  const base =
+    process.env.ONESTEP_CACHE ??
+    (process.platform === "win32"
+      ? join(process.env.LOCALAPPDATA ?? join(homedir(), "AppData", "Local"), "onestep")
+      : process.platform === "darwin"
+        ? join(homedir(), "Library", "Caches", "onestep")
+        : join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "onestep"));
+  return join(base, "tensorflow");
+}
+
+/** A copy of tfjs-node that could be used, and whether its binding is there. */
+export interface Candidate {
+  readonly folder: string;
+  readonly binding: string;
+  readonly built: boolean;
+}
+
+/** The copies of tfjs-node in sight, best first: the program's, that beside onestep, the one that set-up made. */
+export function candidates(): readonly Candidate[] {
+  const from = [join(process.cwd(), "package.json"), import.meta.url, join(setupFolder(), "package.json")];
+  const folders = from.flatMap((place) =>
+    packages.flatMap((name) => {
+      try {
+        return [dirname(createRequire(place).resolve(`${name}/package.json`))];
+      } catch {
+        return [];
+      }
+    }),
+  );
+  return [...new Set(folders)].map((folder) => {
+    const binding = join(folder, bindingFile);
+    return { folder, binding, built: existsSync(binding) };
+  });
+}
+
+/** The paths of bindings to try, best first; E_ENGINE says whether the package is missing or broken, and what mends it. */
+export function bindingsToTry(): readonly string[] {
+  const seen = candidates();
+  const built = seen.filter((candidate) => candidate.built);
+  if (built.length > 0) return built.map(({ binding }) => binding);
+  const [broken] = seen;
+  throw new FlowError(
+    "E_ENGINE",
+    broken === undefined
+      ? `tensorflow: @tensorflow/tfjs-node is missing; get it with '${setupCommand}'`
+      : `tensorflow: @tensorflow/tfjs-node is broken: ${broken.folder} has no ${bindingFile}, since its install script did not run or failed; mend it with '${setupCommand}'`,
+  );
+}
+
+/** The error of a binding that is there and does not load. */
+export const doesNotLoad = (binding: string, why: string): FlowError =>
+  new FlowError(
+    "E_ENGINE",
+    `tensorflow: @tensorflow/tfjs-node is broken: ${binding} does not load: ${why}; mend it with '${setupCommand}'`,
+  );
