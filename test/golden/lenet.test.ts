@@ -131,8 +131,8 @@ describe("LeNet from given weights, against PyTorch", () => {
           for (const [variable, { sum, squares, first }] of Object.entries(run.variables)) {
             const values = Array.from(read(variable));
             const norm = Math.sqrt(squares);
-            // Adam's first steps divide rounding by rounding where a gradient is nearly 0: 1.3e-5 on tensorflow.
-            const tolerance = (name.startsWith("adam") ? 2e-5 : 1e-5) * norm;
+            // conv1's bias: its gradient is a sum of 78,400 terms, whose rounding Adam scales up: 1.3e-5 on tensorflow, 4e-6 on onnx.
+            const tolerance = (engine === "tensorflow" && name === "adam" ? 2e-5 : 1e-5) * norm;
             expect(Math.abs(Math.sqrt(values.reduce((total, v) => total + v * v, 0)) - norm)).toBeLessThan(tolerance);
             expect(Math.abs(values.reduce((total, v) => total + v, 0) - sum)).toBeLessThan(
               tolerance * Math.sqrt(values.length),
