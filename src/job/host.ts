@@ -36,7 +36,8 @@ const streamPath = (job: string, node: Node, call: number): readonly (string | n
 
 /** One thread that computes host ops without inputs; it never keeps an idle process alive. */
 class HostThread {
-  readonly #worker = new Worker(new URL("./host-worker.js", import.meta.url));
+  // A thread refuses options of the process such as --input-type.
+  readonly #worker = new Worker(new URL("./host-worker.js", import.meta.url), { execArgv: [] });
   readonly #waiting = new Map<
     number,
     { resolve: (tensors: readonly Tensor[]) => void; reject: (error: unknown) => void }

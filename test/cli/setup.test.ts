@@ -42,7 +42,7 @@ describe.runIf(process.platform === "linux" && process.arch === "x64")("setup te
 
 describe("doctor", () => {
   test("tells of every engine; a missing one with the command that mends it", () => {
-    const { stdout, stderr, status } = onestep(["doctor"], { ONESTEP_CACHE: scratch() });
+    const { stdout, stderr, status } = onestep(["doctor"], { ONESTEP_CACHE: scratch(), ONESTEP_ENGINE: "onnx" });
     expect(stdout).toContain(`Node       ${process.version}`);
     expect(stdout).toMatch(
       /engine onnx \(chosen\): works\n {2}onnxruntime 1\.\d+\.\d+\n {2}found at .*\n {2}\d+ threads?, no GPU/,

@@ -6,7 +6,9 @@ import type { Tensor } from "#src/core/tensor.js";
 import type { Engine } from "#src/engines/engine.js";
 import { onnx } from "#src/engines/onnx/engine.js";
 import { reference } from "#src/engines/reference/engine.js";
+import { tensorflow } from "#src/engines/tensorflow/engine.js";
 import type { Padding } from "#src/ops/window.js";
+import { isReady } from "../engines/ready.js";
 import { evaluate, graphOf, numbers, tensorOf, withGradients } from "../ops/harness.js";
 
 interface Digest {
@@ -46,6 +48,12 @@ const forms: readonly (readonly [Engine, Float])[] = [
   [reference, "float64"],
   [onnx, "float32"],
   [onnx, "float64"],
+  ...(isReady("tensorflow")
+    ? ([
+        [tensorflow, "float32"],
+        [tensorflow, "float64"],
+      ] as const)
+    : []),
 ];
 
 /** Runs value and gradients and compares them with PyTorch's digests. */

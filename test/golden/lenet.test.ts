@@ -5,6 +5,7 @@ import * as flow from "onestep";
 import { tp } from "onestep";
 import { describe, expect, test } from "vitest";
 import { formula } from "../../bench/cases.js";
+import { isReady } from "../engines/ready.js";
 import { scratch } from "../jobs/support.js";
 
 interface Run {
@@ -120,19 +121,26 @@ const relative = (got: readonly number[], expected: readonly number[]): number =
 
 describe("LeNet from given weights, against PyTorch", () => {
   for (const [name, run] of Object.entries(golden.runs)) {
-    test(`onnx, ${name}: 15 losses and every variable after them`, { timeout: 60_000 }, async () => {
-      const { losses, variable: read } = await train("onnx", run, run.torch.length);
-      expect(relative(losses, run.torch)).toBeLessThan(1e-4);
-      for (const [variable, { sum, squares, first }] of Object.entries(run.variables)) {
-        const values = Array.from(read(variable));
-        const norm = Math.sqrt(squares);
-        expect(Math.abs(Math.sqrt(values.reduce((total, v) => total + v * v, 0)) - norm)).toBeLessThan(1e-5 * norm);
-        expect(Math.abs(values.reduce((total, v) => total + v, 0) - sum)).toBeLessThan(
-          1e-5 * norm * Math.sqrt(values.length),
-        );
-        for (const [i, value] of first.entries()) expect(Math.abs(values[i]! - value)).toBeLessThan(1e-5);
-      }
-    });
+    for (const engine of ["onnx", "tensorflow"])
+      test.runIf(isReady(engine))(
+        `${engine}, ${name}: 15 losses and every variable after them`,
+        { timeout: 60_000 },
+        async () => {
+          const { losses, variable: read } = await train(engine, run, run.torch.length);
+          expect(relative(losses, run.torch)).toBeLessThan(1e-4);
+          for (const [variable, { sum, squares, first }] of Object.entries(run.variables)) {
+            const values = Array.from(read(variable));
+            const norm = Math.sqrt(squares);
+            // conv1's bias: its gradient is a sum of 78,400 terms, whose rounding Adam scales up: 1.3e-5 on tensorflow, 4e-6 on onnx.
+            const tolerance = (engine === "tensorflow" && name === "adam" ? 2e-5 : 1e-5) * norm;
+            expect(Math.abs(Math.sqrt(values.reduce((total, v) => total + v * v, 0)) - norm)).toBeLessThan(tolerance);
+            expect(Math.abs(values.reduce((total, v) => total + v, 0) - sum)).toBeLessThan(
+              tolerance * Math.sqrt(values.length),
+            );
+            for (const [i, value] of first.entries()) expect(Math.abs(values[i]! - value)).toBeLessThan(1e-5);
+          }
+        },
+      );
 
     // A reference step takes ten seconds: one of plain SGD here, two of each in test:ci.
     const full = process.env.ONESTEP_FULL === "1";
@@ -143,8 +151,8 @@ describe("LeNet from given weights, against PyTorch", () => {
   }
 
   for (const [n, { after, loss, norms, elements }] of golden.steps.entries())
-    for (const engine of ["onnx", "reference"])
-      test.runIf(engine === "onnx" || process.env.ONESTEP_FULL === "1" || after === 10)(
+    for (const engine of ["onnx", "tensorflow", "reference"])
+      test.runIf((engine !== "reference" && isReady(engine)) || process.env.ONESTEP_FULL === "1" || after === 10)(
         `${engine}: one step from PyTorch's weights after ${after} steps`,
         { timeout: 120_000 },
         async () => {
@@ -163,7 +171,7 @@ describe("LeNet from given weights, against PyTorch", () => {
             );
             const difference = Math.sqrt((squares / 512) * now.length);
             // Once PyTorch's own float32 is further off: a pool's two nearly equal cells change places.
-            const spread = engine === "onnx" ? golden.steps[n]!.spreads[t]! : 0;
+            const spread = engine !== "reference" ? golden.steps[n]!.spreads[t]! : 0;
             expect(difference / norms[t]!, `${name}'s update`).toBeLessThan(Math.max(1e-4, 2 * spread));
           }
         },

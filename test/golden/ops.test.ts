@@ -6,6 +6,8 @@ import type { Tensor } from "#src/core/tensor.js";
 import type { EngineSession } from "#src/engines/engine.js";
 import { onnx } from "#src/engines/onnx/engine.js";
 import { reference } from "#src/engines/reference/engine.js";
+import { tensorflow } from "#src/engines/tensorflow/engine.js";
+import { isReady } from "../engines/ready.js";
 import { evaluate, numbers, tensorOf, withGradients } from "../ops/harness.js";
 
 interface Values {
@@ -28,7 +30,7 @@ interface Case {
 const cases = JSON.parse(readFileSync(new URL("./ops.json", import.meta.url), "utf8")) as readonly Case[];
 const sessions = new Map<typeof onnx, EngineSession>();
 beforeAll(async () => {
-  for (const engine of [reference, onnx]) sessions.set(engine, await engine.open({}));
+  for (const engine of new Set(runs.map(([engine]) => engine))) sessions.set(engine, await engine.open({}));
 });
 afterAll(async () => {
   for (const session of sessions.values()) await session.close();
@@ -76,6 +78,12 @@ const runs = [
   [reference, "float64"],
   [onnx, "float64"],
   [onnx, "float32"],
+  ...(isReady("tensorflow")
+    ? ([
+        [tensorflow, "float64"],
+        [tensorflow, "float32"],
+      ] as const)
+    : []),
 ] as const;
 for (const [engine, float] of runs) {
   test.each(cases.map((golden, i) => [`${golden.op} #${i}`, golden] as const))(

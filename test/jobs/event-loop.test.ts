@@ -67,6 +67,20 @@ test("a script that ends with calls queued finishes them, and then exits by itse
   expect(code).toBe(0);
 });
 
+test("random ops have their thread in a program given by --eval too", async () => {
+  const { code, out, err } = await outcome(
+    run(`const drop = flow.globalFunction({ type: "train", name: "drop", returns: tp.Numpy }, [tp.Numpy.Placeholder([64])], (x) => {
+      const w = flow.getVariable("w", { shape: [64], initializer: flow.onesInitializer() });
+      const y = flow.nn.dropout(x.mul(w), 0.5, { name: "d" });
+      new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [0.1])).minimize(y);
+      return y;
+    });
+    await new flow.train.CheckPoint().init();
+    console.log((await drop(new Float32Array(64).fill(1))).toArray().some((v) => v === 0));`),
+  );
+  expect([out.trim(), err, code]).toEqual(["true", "", 0]);
+});
+
 test("a forgotten await surfaces its error", async () => {
   const { code, err } = await outcome(run(`void job([1, 2, 3]);`));
   expect(code).not.toBe(0);

@@ -1,6 +1,7 @@
 import { activation } from "./activation.js";
 import { binary } from "./binary.js";
 import type { Emitters } from "./context.js";
+import { conv } from "./conv.js";
 import { elementwise } from "./elementwise.js";
 import { indexing } from "./indexing.js";
 import { linalg } from "./linalg.js";
@@ -17,6 +18,7 @@ import { window } from "./window.js";
 export const table: Emitters = {
   ...activation,
   ...binary,
+  ...conv,
   ...elementwise,
   ...linalg,
   ...loss,
