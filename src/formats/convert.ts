@@ -95,7 +95,7 @@ export async function convert(
 function presetOf(where: string, name: string | undefined): NamePreset | undefined {
   if (name === undefined) return undefined;
   if (Object.hasOwn(presets, name)) return presets[name];
-  const near = nearest(name, Object.keys(presets));
+  const near = typeof name === "string" ? nearest(name, Object.keys(presets)) : undefined;
   const known = `known are ${Object.keys(presets).join(", ")}`;
   throw new FlowError(
     "E_OPTION",

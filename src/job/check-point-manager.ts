@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { best, damageOf, type Entry, listing, prune, type Retention, recordJson } from "../checkpoint/manager.js";
 import { checkOptions, FlowError } from "../core/errors.js";
 import type { Json } from "../core/json.js";
-import { CheckPoint, type LoadOptions, type SaveOptions } from "./check-point.js";
+import { CheckPoint, type LoadOptions, loadOptions, type SaveOptions } from "./check-point.js";
 import { RECORD } from "./stateful.js";
 
 /** Options of `SimpleCheckPointManager`. */
@@ -93,6 +93,7 @@ export class SimpleCheckPointManager {
    * checkpoints and none is whole, that is an error.
    */
   async initializeOrRestore(options: LoadOptions = {}): Promise<string | null> {
+    checkOptions(`${this.#where}.initializeOrRestore`, options, loadOptions);
     const { name, broken } = await this.#whole((entries) => [...entries].reverse());
     if (name !== null) {
       // All hashes have just been checked.
@@ -113,7 +114,7 @@ export class SimpleCheckPointManager {
 
   /** Saves to a new checkpoint, then deletes those that no rule keeps; resolves to the path. */
   save(options: ManagedSaveOptions = {}): Promise<string> {
-    const { metric, ...rest } = options;
+    const { metric, ...rest } = checkOptions(`${this.#where}.save`, options, ["metric", "extras", "background"]);
     if (metric !== undefined && typeof metric !== "number")
       throw new FlowError("E_ARGUMENT", `${this.#where}.save: metric is ${typeof metric}, expected a number`);
     const path = join(this.#root, this.#freshName());
@@ -121,7 +122,8 @@ export class SimpleCheckPointManager {
     // The save itself waits for it, and has its error.
     saved.catch(() => undefined);
     // No await before this: what is saved is the state of the call.
-    const done = this.#checkPoint.save(path, { ...rest, [RECORD]: saved });
+    const recorded: SaveOptions = Object.assign({ ...rest }, { [RECORD]: saved });
+    const done = this.#checkPoint.save(path, recorded);
     return this.#afterwards(done, path);
   }
 

@@ -35,6 +35,9 @@ export interface LoadOptions extends ReadOptions {
   readonly resume?: boolean;
 }
 
+/** Every key of `LoadOptions`. */
+export const loadOptions = [...readOptions, "dryRun", "resume"] as const;
+
 /** What a load did (or would do); names in order. */
 export interface LoadReport {
   /** Variables that were read from the directory. */
@@ -86,7 +89,7 @@ export class CheckPoint {
    * Saves into `path`, which must be missing or an empty directory, each time. After a crash at any moment `path` is
    * either as before or complete; it is complete when this resolves, in the background too.
    */
-  save(path: string, options: SaveOptions & { readonly [RECORD]?: Promise<Json> } = {}): Promise<void> {
+  save(path: string, options: SaveOptions = {}): Promise<void> {
     const session = outside("save");
     checkPath("save", path);
     const where = `checkPoint.save('${path}')`;
@@ -105,7 +108,7 @@ export class CheckPoint {
           `${where}: variable '${missing.name}' has no value; call init or load first. Nothing was written`,
         );
       const { seed, calls } = session;
-      const state = { seed, calls, data, saved: await options[RECORD], ...extras };
+      const state = { seed, calls, data, saved: await (options as Recorded)[RECORD], ...extras };
       if (!background) {
         await saveCheckpoint(path, variables, (name) => session.view(name), state);
         return undefined;
@@ -138,7 +141,7 @@ export class CheckPoint {
     const session = outside("load");
     checkPath("load", path);
     const where = `checkPoint.load('${path}')`;
-    checkOptions(where, options, [...readOptions, "dryRun", "resume"]);
+    checkOptions(where, options, loadOptions);
     const { verify = true, strict = false, allowEmpty = false, dryRun = false, resume = true } = options;
     checkFlags(where, { verify, strict, allowEmpty, dryRun, resume });
     const read = async (): Promise<LoadReport> => {
@@ -177,6 +180,9 @@ export class CheckPoint {
     return fromCallSite(CheckPoint.prototype.load, () => session.enqueue("checkPoint.load", read));
   }
 }
+
+/** What the manager adds to the options of `save`. */
+type Recorded = { readonly [RECORD]?: Promise<Json> };
 
 // --- one background save at a time ---------------------------------------------------------------------------------
 

@@ -246,7 +246,7 @@ test("errors", async () => {
     [(x, n) => flow.gradients(n, x), "E_DTYPE", /ys\[0\] is int32\[2\]/],
     [(x) => flow.gradients(x, []), "E_ARGUMENT", /xs is an empty array/],
     [(x) => flow.gradients([], x), "E_ARGUMENT", /ys is an empty array/],
-    [(x) => flow.gradients(x, "w" as never), "E_ARGUMENT", /xs must be/],
+    [(x) => flow.gradients(x, "w" as never), "E_ARGUMENT", /xs is the string 'w', expected a list/],
     [
       (x) => flow.gradients(x, x, { gradYs: flow.concat([x, x]) }),
       "E_SHAPE",

@@ -30,7 +30,7 @@ describe.runIf(process.platform === "linux" && process.arch === "x64")("setup te
     expect(stderr).toContain("'no-such-python -m pip' does not run: install Python 3 with pip");
     expect(stderr).toContain("'no-such-compiler' does not run: install a C++ compiler");
     expect(stderr).toContain("[E_ENGINE]");
-    expect([status, readdirSync(cache)]).toEqual([1, []]);
+    expect([status, readdirSync(cache)]).toEqual([2, []]);
   });
 
   test.runIf(isReady("tensorflow"))("where a copy works it says so and does nothing", () => {

@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as flow from "onestep";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type Parameter, type PublicFunction, publicFunctions } from "./public-api.js";
 
 // What TypeScript tells its users at compile time, everybody is told at run time. Which functions there are, and what
@@ -10,6 +13,10 @@ const takesOptions = functions.filter(({ parameters }) => parameters.some(({ kin
 const takesBlobs = functions.filter(({ parameters }) =>
   parameters.some((p) => isBlobs(p) || p.options.some(({ blob }) => blob)),
 );
+
+// What calls of the right kind may write.
+const folder = mkdtempSync(join(tmpdir(), "onestep-options-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 type Values = readonly unknown[];
 const like = (shape: readonly number[], dtype: flow.DType = "float32"): flow.Blob => flow.constant(1, { dtype, shape });
@@ -81,19 +88,35 @@ const receivers: Readonly<Record<string, () => object>> = {
   "optimizer.Optimizer": () => new flow.optimizer.SGD(schedule()),
   "optimizer.SGD": () => new flow.optimizer.SGD(schedule()),
   "train.CheckPoint": () => new flow.train.CheckPoint(),
+  "train.SimpleCheckPointManager": () => new flow.train.SimpleCheckPointManager(folder),
 };
 
 /** Called outside jobs; that right calls work is shown elsewhere. */
 const outside: Readonly<Record<string, () => Values>> = {
   globalFunction: () => [{}, () => null],
+  "data.batches": () => [new Float32Array(4), { batchSize: 2 }],
   "data.loadMnist": () => [],
+  "formats.convert": () => [join(folder, "none"), join(folder, "none.npz")],
+  "formats.read": () => [join(folder, "none.npz")],
+  "formats.write": () => [join(folder, "written.npz"), {}],
+  "onnx.export": () => [flow.globalFunction({ name: "exported" }, () => null), join(folder, "model.onnx")],
   "train.CheckPoint.init": () => [],
-  "train.CheckPoint.load": () => ["./model"],
-  "train.CheckPoint.save": () => ["./model"],
+  "train.CheckPoint.load": () => [join(folder, "model")],
+  "train.CheckPoint.save": () => [join(folder, "model")],
+  "train.SimpleCheckPointManager.initializeOrRestore": () => [],
+  "train.SimpleCheckPointManager.save": () => [],
 };
 
-/** Not for users to call: the error class, which takes the options of Error, and what optimizers ask of a schedule. */
-const exempt = ["FlowError", "optimizer.PiecewiseConstantScheduler.learningRate"];
+/**
+ * Not for users to call: the error class, which takes the options of Error, and what optimizers ask of a schedule. The manager's
+ * options may stand in its prefix's place, and which options batches takes hangs on its source; their own tests have them.
+ */
+const exempt = [
+  "FlowError",
+  "optimizer.PiecewiseConstantScheduler.learningRate",
+  "train.SimpleCheckPointManager",
+  "data.batches",
+];
 
 /** Right arguments, one for each parameter. */
 function argumentsOf({ path, declared, parameters }: PublicFunction): unknown[] {
@@ -161,12 +184,18 @@ async function failures(
 afterEach(() => flow.clearDefaultSession());
 
 /** A FlowError of this code whose message begins with the function's name. */
-function messageOf(error: unknown, code: flow.ErrorCode, { declared, kind }: PublicFunction, what: string): string {
+function messageOf(
+  error: unknown,
+  code: flow.ErrorCode,
+  { path, declared, kind }: PublicFunction,
+  what: string,
+): string {
   expect(error, what).toBeInstanceOf(flow.FlowError);
   const { message, code: found } = error as flow.FlowError;
   expect(found, `${what}: ${message}`).toBe(code);
   // Methods of Blob stand for functions with longer names: sub for subtract.
-  expect(message, what).toMatch(new RegExp(`^([\\w]+\\.)*${declared}${kind === "method" ? "" : "\\b"}`));
+  const names = `(${declared}|${path.split(".").at(-1)})`;
+  expect(message, what).toMatch(new RegExp(`^([\\w]+(\\('.*'\\))?\\.)*${names}${kind === "method" ? "" : "\\b"}`));
   return message;
 }
 

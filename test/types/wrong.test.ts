@@ -443,7 +443,7 @@ const wrong: readonly (readonly [mistake: string, program: string, ...message: s
     "Property 'clear_default_session' does not exist",
     "Did you mean 'clearDefaultSession'?",
   ],
-  ["save without a path", "await checkPoint.save();", "Expected 1 arguments, but got 0"],
+  ["save without a path", "await checkPoint.save();", "Expected 1-2 arguments, but got 0"],
   [
     "a misspelt option of init",
     "await checkPoint.init({ onlymissing: true });",
