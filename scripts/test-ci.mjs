@@ -234,10 +234,9 @@ try {
   for (const major of [22, 24, 26]) {
     const node = installNode(major);
     const { stdout } = spawnSync(node, ["--version"], { encoding: "utf8" });
-    const left = major === 26 ? [] : anywhere.flatMap((pattern) => ["--exclude", pattern]);
-    step(`Node ${major}: ${stdout.trim()}, ${major === 26 ? "all tests" : "tests of what runs on Node"}`, [
+    step(`Node ${major}: ${stdout.trim()}, tests of what runs on Node`, [
       node,
-      vitest(...left)[1],
+      vitest(...anywhere.flatMap((pattern) => ["--exclude", pattern]))[1],
     ]);
     step(
       `Node ${major}: npm start`,
