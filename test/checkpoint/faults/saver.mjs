@@ -10,7 +10,7 @@ const names = ["dense-bias", "dense-weight", "other"];
 const job = flow.globalFunction({ type: "predict", name: "values", returns: flow.tp.Numpy }, [], () =>
   flow.concat(
     names.map((name) => flow.getVariable(name, { shape: [50], initializer: flow.randomUniformInitializer(-1, 1) })),
-    0,
+    { axis: 0 },
   ),
 );
 const checkPoint = new flow.train.CheckPoint();

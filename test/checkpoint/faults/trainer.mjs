@@ -41,7 +41,7 @@ const weights = flow.globalFunction({ type: "predict", name: "weights", returns:
         [-1],
       ),
     ),
-    0,
+    { axis: 0 },
   ),
 );
 
