@@ -221,6 +221,8 @@ try {
   step("interop with Python", [process.execPath, [join(root, "test", "interop", "run.mjs")]], {
     expect: (out) => (/ 0 failed\s*$/.test(out) ? undefined : "failures"),
   });
+  if (spawnSync("strace", ["--version"]).status !== 0)
+    step("strace, from the system's packages", ["sh", ["-c", "apt-get update -qq && apt-get install -y -qq strace"]]);
   step("faults of checkpoints, short form", [
     process.execPath,
     ["--expose-gc", join(root, "scripts", "checkpoint-faults.mjs"), "--short"],
