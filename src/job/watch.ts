@@ -57,8 +57,8 @@ export function watch<F extends Form = "Numpy">(
 
 /**
  * Inside a train job: as `watch`, with the gradient of the losses' sum with respect to `blob`: before it is averaged
- * over the loss's elements, regularized and clipped, and without the loss scale. In a predict job, or where no loss depends on the blob, the
- * handler is never called, as documented.
+ * over the loss's elements, regularized and clipped, and without the loss scale. In a predict job, or where no loss
+ * depends on the blob, the handler is never called, as documented.
  * @flow watch_diff
  * @example
  * ```ts
