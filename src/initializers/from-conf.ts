@@ -38,7 +38,8 @@ const snake = (name: number | string): string =>
     .replace(/^k(?=[A-Z])/, "")
     .replace(/(?<=[a-z])(?=[A-Z])/g, "_")
     .toLowerCase();
-const camel = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+/** `constant_conf` as `constantConf`: configurations are taken in both spellings. */
+export const camel = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 /** The initializer that a configuration names; an initializer itself is returned as it is. */
 export function initializerFromConf(where: string, conf: Initializer | InitializerConf): Initializer {

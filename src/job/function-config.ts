@@ -1,6 +1,6 @@
 import { type DType, dtypes } from "../core/dtype.js";
 import { FlowError, nearest } from "../core/errors.js";
-import { type InitializerConf, initializerFromConf } from "../initializers/from-conf.js";
+import { camel, type InitializerConf, initializerFromConf } from "../initializers/from-conf.js";
 import type { Initializer } from "../initializers/initializer.js";
 import { Adam } from "../optim/adam.js";
 import type { Optimizer } from "../optim/optimizer.js";
@@ -272,7 +272,6 @@ function optimizerOf(
     );
   const schedule = new PiecewiseConstantScheduler([], [rate]);
   const common = scale === undefined ? {} : { lossScaleFactor: scale };
-  const camel = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
   const [name = "naiveConf", fields = {}] = Object.entries(conf ?? {})[0] ?? [];
   const options = Object.fromEntries(Object.entries(fields).map(([key, value]) => [camel(key), value]));
   switch (camel(name)) {
