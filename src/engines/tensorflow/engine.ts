@@ -13,17 +13,14 @@ import {
 } from "../engine.js";
 import { edgeTypes, fromEdge, toEdge } from "./edge.js";
 import { encodeSavedModel } from "./encode.js";
-import type { Emitter } from "./lower/context.js";
 import { type LoweredJob, type LoweredVariable, lowerJob, lowerVariable } from "./lower/model.js";
-import { table } from "./lower/table.js";
+import { lowers } from "./lower/table.js";
 import { type Feed, type Model, openRuntime, type Runtime } from "./session/runtime.js";
 
 /** All jobs as one TensorFlow graph whose variables live in one session of tfjs-node's binding: a step is one native call. */
 export const tensorflow: Engine = {
   name: "tensorflow",
-  lowers: (node) =>
-    Object.hasOwn(table, node.op) &&
-    ((table as Partial<Record<string, Emitter<never>>>)[node.op]?.fits?.(node) ?? true),
+  lowers,
   open: async (options) => new TensorFlowSession(await openRuntime(options), options),
   report: async () => {
     const { version, binding, gpu, threads } = await openRuntime();

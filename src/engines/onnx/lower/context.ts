@@ -1,9 +1,6 @@
 import { allocate, type DType } from "../../../core/dtype.js";
 import { bytesOf, type Tensor } from "../../../core/tensor.js";
-import type { BlobType } from "../../../graph/blob.js";
-import type { Node } from "../../../graph/graph.js";
-import type { DecomposableName, PrimitiveName } from "../../../ops/index.js";
-import type { Attributes } from "../../table.js";
+import * as table from "../../table.js";
 import { type Attribute, type OnnxNode, onnxElementType } from "../encode.js";
 
 /** Collects the ONNX nodes and initializers of one job. Values are named `v0`, `v1`, ... */
@@ -79,25 +76,10 @@ export const int = (value: number | boolean): Attribute => ({ int: Number(value)
 export const ints = (values: readonly number[]): Attribute => ({ ints: values });
 export const float = (value: number): Attribute => ({ float: value });
 
-/** Lowers one node; `types` are those of its outputs, `node` has those of its inputs. */
-export interface Emitter<A> {
-  (
-    to: Lowering,
-    inputs: readonly string[],
-    attrs: A,
-    types: readonly BlobType[],
-    node: Node,
-  ): string | readonly string[];
-  /** Of a decomposable op: the nodes this row is for; the others are decomposed. */
-  readonly fits?: (node: Node) => boolean;
-}
-export type Emitters = { readonly [N in PrimitiveName]: Emitter<Attributes<N>> } & {
-  readonly [N in DecomposableName]?: Emitter<Attributes<N>>;
-};
-
-/** A row for some nodes of a decomposable op only: those whose kernel onnxruntime has. */
-export const onlyWhere = <A>(fits: (node: Node) => boolean, emit: Emitter<A>): Emitter<A> =>
-  Object.assign((...args: Parameters<Emitter<A>>) => emit(...args), { fits });
+/** Lowers one node. */
+export type Emitter<A> = table.Emitter<Lowering, A>;
+export type Emitters = table.Emitters<Lowering>;
+export const { onlyWhere } = table;
 
 /** An op that ONNX has under another name, on all our dtypes. */
 export const same =

@@ -1,7 +1,8 @@
 import type { Node } from "../../../graph/graph.js";
+import { hasRow } from "../../table.js";
 import { activation } from "./activation.js";
 import { binary } from "./binary.js";
-import type { Emitter, Emitters } from "./context.js";
+import type { Emitters } from "./context.js";
 import { elementwise } from "./elementwise.js";
 import { indexing } from "./indexing.js";
 import { linalg } from "./linalg.js";
@@ -31,8 +32,5 @@ export const table: Emitters = {
   ...window,
 };
 
-/** Whether there is a row for this node: its op has one, and it fits the node's types and attributes. */
-export function lowers(node: Node): boolean {
-  const row = (table as Partial<Record<string, Emitter<never>>>)[node.op];
-  return Object.hasOwn(table, node.op) && (row?.fits?.(node) ?? true);
-}
+/** Whether the engine has a row for a node. */
+export const lowers = (node: Node): boolean => hasRow(table, node);

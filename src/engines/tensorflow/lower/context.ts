@@ -1,9 +1,7 @@
 import { allocate, type DType } from "../../../core/dtype.js";
 import { bytesOf, type Tensor } from "../../../core/tensor.js";
 import type { BlobType } from "../../../graph/blob.js";
-import type { Node } from "../../../graph/graph.js";
-import type { DecomposableName, PrimitiveName } from "../../../ops/index.js";
-import type { Attributes } from "../../table.js";
+import * as table from "../../table.js";
 import type { Attribute, ElementType, TensorFlowNode } from "../encode.js";
 
 /** How a node is made beyond its op and inputs. */
@@ -113,25 +111,10 @@ export const string = (value: string): Attribute => ({ string: value });
 export const type = (dtype: ElementType): Attribute => ({ type: dtype });
 export const shape = (value: readonly number[]): Attribute => ({ shape: value });
 
-/** Lowers one node; `types` are those of its outputs, `node` has those of its inputs. */
-export interface Emitter<A> {
-  (
-    to: Lowering,
-    inputs: readonly string[],
-    attrs: A,
-    types: readonly BlobType[],
-    node: Node,
-  ): string | readonly string[];
-  /** Of a decomposable op: the nodes this row is for; the others are decomposed. */
-  readonly fits?: (node: Node) => boolean;
-}
-export type Emitters = { readonly [N in PrimitiveName]: Emitter<Attributes<N>> } & {
-  readonly [N in DecomposableName]?: Emitter<Attributes<N>>;
-};
-
-/** A row for some nodes of a decomposable op only: those whose kernel TensorFlow has. */
-export const onlyWhere = <A>(fits: (node: Node) => boolean, emit: Emitter<A>): Emitter<A> =>
-  Object.assign((...args: Parameters<Emitter<A>>) => emit(...args), { fits });
+/** Lowers one node. */
+export type Emitter<A> = table.Emitter<Lowering, A>;
+export type Emitters = table.Emitters<Lowering>;
+export const { onlyWhere } = table;
 
 /** An op that TensorFlow has under another name, its attribute `T` being the dtype of the last input. */
 export const same =

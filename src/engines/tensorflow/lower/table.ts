@@ -1,3 +1,5 @@
+import type { Node } from "../../../graph/graph.js";
+import { hasRow } from "../../table.js";
 import { activation } from "./activation.js";
 import { binary } from "./binary.js";
 import type { Emitters } from "./context.js";
@@ -31,3 +33,6 @@ export const table: Emitters = {
   ...unary,
   ...window,
 };
+
+/** Whether the engine has a row for a node. */
+export const lowers = (node: Node): boolean => hasRow(table, node);
