@@ -162,11 +162,7 @@ function pooler(sequence: flow.Blob, config: BertConfig): flow.Blob {
 }
 
 /** A linear layer with a [labels, H] matrix: the heads of next-sentence prediction and classification. */
-function labelLogits(
-  pooled: flow.Blob,
-  labels: number,
-  initializer: flow.Initializer,
-): flow.Blob {
+function labelLogits(pooled: flow.Blob, labels: number, initializer: flow.Initializer): flow.Blob {
   const weight = flow.getVariable("output_weights", { shape: [labels, pooled.shape[1]!], initializer });
   const bias = flow.getVariable("output_bias", { shape: [labels], initializer: flow.zerosInitializer() });
   return flow.nn.biasAdd(flow.matmul(pooled, weight, { transposeB: true }), bias);
@@ -204,9 +200,7 @@ export function bertPretrain(
     const masked = flow.math.reduceMean(flow.math.reduceSum(targets.maskedLmWeights, { axis: [-1] }));
     const mlmLoss = flow.math.reduceMean(perSample).div(masked.add(1e-5));
     const next = flow.scope.namespace("seq_relationship", () => labelLogits(pooled, 2, weights(config)));
-    const nspLoss = flow.math.reduceMean(
-      flow.nn.sparseSoftmaxCrossEntropyWithLogits(targets.nextSentenceLabels, next),
-    );
+    const nspLoss = flow.math.reduceMean(flow.nn.sparseSoftmaxCrossEntropyWithLogits(targets.nextSentenceLabels, next));
     return { totalLoss: mlmLoss.add(nspLoss), mlmLoss, nspLoss };
   });
 }
@@ -239,7 +233,9 @@ export function squadLoss(
     [startLogits, startPositions],
     [endLogits, endPositions],
   ] as const;
-  const [start, end] = ends.map(([logits, positions]) => flow.nn.sparseCrossEntropy(positions, flow.nn.softmax(logits)));
+  const [start, end] = ends.map(([logits, positions]) =>
+    flow.nn.sparseCrossEntropy(positions, flow.nn.softmax(logits)),
+  );
   return start!.add(end!).mul(0.5);
 }
 

@@ -27,6 +27,9 @@ export function addresses(): readonly Address[] {
 }
 
 /** Every fifth address is kept out of vocabulary, pretraining and labelled examples: it is for tests. */
-export function split(all: readonly Address[]): { readonly train: readonly Address[]; readonly test: readonly Address[] } {
+export function split(all: readonly Address[]): {
+  readonly train: readonly Address[];
+  readonly test: readonly Address[];
+} {
   return { train: all.filter((_, i) => i % 5 !== 4), test: all.filter((_, i) => i % 5 === 4) };
 }

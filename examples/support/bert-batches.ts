@@ -1,5 +1,5 @@
-import { specialTokens } from "./wordpiece.js";
 import { below } from "./random.js";
+import { specialTokens } from "./wordpiece.js";
 
 const [pad, , cls, sep, mask] = specialTokens.map((_, id) => id) as [number, number, number, number, number];
 
@@ -17,7 +17,13 @@ const sequences = (rows: number, length: number): Sequences => ({
 });
 
 /** Writes `[CLS] first [SEP] second [SEP]` to a row; what is too long is cut at its end. */
-function place(into: Sequences, length: number, row: number, first: readonly number[], second: readonly number[]): void {
+function place(
+  into: Sequences,
+  length: number,
+  row: number,
+  first: readonly number[],
+  second: readonly number[],
+): void {
   const room = length - (second.length === 0 ? 2 : 3);
   const a = first.slice(0, Math.max(room - second.length, Math.ceil(room / 2)));
   const b = second.slice(0, room - a.length);
@@ -84,7 +90,12 @@ export function pretrainBatch(documents: readonly Document[], shape: PretrainSha
 }
 
 /** The sentences from `start` to before `end`, until they have `enough` tokens. */
-function gathered(document: Document, start: number, end: number, enough: number): { tokens: number[]; sentences: number } {
+function gathered(
+  document: Document,
+  start: number,
+  end: number,
+  enough: number,
+): { tokens: number[]; sentences: number } {
   const tokens = [...document[start]!];
   let sentences = 1;
   while (start + sentences < end && tokens.length < enough) tokens.push(...document[start + sentences++]!);
@@ -92,7 +103,12 @@ function gathered(document: Document, start: number, end: number, enough: number
 }
 
 /** Replaces words of a row: 8 of 10 by `[MASK]`, one by any token, one by itself. */
-function maskWords(batch: PretrainBatch, { length, predictions, vocabulary }: PretrainShape, row: number, draw: () => number): void {
+function maskWords(
+  batch: PretrainBatch,
+  { length, predictions, vocabulary }: PretrainShape,
+  row: number,
+  draw: () => number,
+): void {
   const words: number[] = [];
   for (let i = 0; i < length; i++) if (batch.inputIds[row * length + i]! > mask) words.push(i);
   const count = Math.min(predictions, Math.max(1, Math.round(words.length * 0.15)));

@@ -44,7 +44,10 @@ export const tokenizerOf = (json: TokenizerJson): Tokenizer => new Tokenizer(jso
 export function trainWordPiece(texts: Iterable<string>, size: number): TokenizerJson {
   const counts = new Map<string, number>();
   for (const text of texts) {
-    const plain = text.normalize("NFD").replace(/\p{Mn}/gu, "").toLowerCase();
+    const plain = text
+      .normalize("NFD")
+      .replace(/\p{Mn}/gu, "")
+      .toLowerCase();
     for (const [word] of plain.matchAll(/[\p{L}\p{N}]+|[^\s\p{L}\p{N}]/gu))
       counts.set(word, (counts.get(word) ?? 0) + 1);
   }

@@ -89,15 +89,7 @@ for (const engine of ["onnx", "tensorflow", "reference"])
       const step = flow.globalFunction(
         { type: "train", name: "step", returns: [tp.Numpy, tp.Numpy] },
         [...sequence, int(2), int(2), tp.Numpy.Placeholder([rows, 2]), int(1)],
-        (
-          inputIds,
-          inputMask,
-          segmentIds,
-          maskedLmPositions,
-          maskedLmIds,
-          maskedLmWeights,
-          nextSentenceLabels,
-        ) => {
+        (inputIds, inputMask, segmentIds, maskedLmPositions, maskedLmIds, maskedLmWeights, nextSentenceLabels) => {
           const { totalLoss, mlmLoss, nspLoss } = bertPretrain(
             { inputIds, inputMask, segmentIds },
             { maskedLmPositions, maskedLmIds, maskedLmWeights, nextSentenceLabels },
