@@ -12,6 +12,7 @@ import {
   bertSquad,
   squadLoss,
 } from "../../examples/models/bert.js";
+import { isReady } from "../engines/ready.js";
 import "../jobs/support.js";
 
 const int = (...shape: number[]) => tp.Numpy.Placeholder(shape, { dtype: flow.int32 });
@@ -143,3 +144,87 @@ describe("variables and parameters are those of the documented programs", () => 
     expect(description.parameters.total).toBe(336_226_108);
   });
 });
+
+for (const engine of ["onnx", "tensorflow"])
+  describe.skipIf(!isReady(engine))(`${engine}: a small BERT learns a batch by heart`, () => {
+    const config: BertConfig = {
+      vocabSize: 60,
+      seqLength: 12,
+      hiddenSize: 32,
+      numHiddenLayers: 2,
+      numAttentionHeads: 2,
+      maxPositionEmbeddings: 16,
+    };
+    const sequences = [
+      Array.from({ length: 4 }, (_, b) => Array.from({ length: 12 }, (_unused, s) => (5 + 11 * b + 3 * s) % 60)),
+      Array.from({ length: 4 }, (_, b) => Array.from({ length: 12 }, (_unused, s) => (s < 12 - b ? 1 : 0))),
+      Array.from({ length: 4 }, () => Array.from({ length: 12 }, (_unused, s) => (s < 6 ? 0 : 1))),
+    ] as const;
+    const labels = [[0], [1], [1], [0]];
+    const input = [int(4, 12), int(4, 12), int(4, 12)] as const;
+
+    test("pretraining", async () => {
+      flow.config.engine(engine);
+      flow.config.seed(1);
+      const job = flow.globalFunction(
+        { type: "train", name: "PretrainJob", returns: { mlmLoss: tp.Numpy, nspLoss: tp.Numpy } },
+        [...input, int(4, 2), int(4, 2), tp.Numpy.Placeholder([4, 2]), int(4, 1)],
+        (inputIds, inputMask, segmentIds, maskedLmPositions, maskedLmIds, maskedLmWeights, nextSentenceLabels) => {
+          const { totalLoss, mlmLoss, nspLoss } = bertPretrain(
+            { inputIds, inputMask, segmentIds },
+            { maskedLmPositions, maskedLmIds, maskedLmWeights, nextSentenceLabels },
+            config,
+          );
+          bertOptimizer(5e-3, 40).minimize(totalLoss);
+          return { mlmLoss, nspLoss };
+        },
+      );
+      await new flow.train.CheckPoint().init();
+      const masked = [
+        [
+          [1, 3],
+          [2, 5],
+          [4, 7],
+          [1, 0],
+        ],
+        [
+          [9, 8],
+          [7, 6],
+          [5, 4],
+          [3, 0],
+        ],
+        [
+          [1, 1],
+          [1, 1],
+          [1, 1],
+          [1, 0],
+        ],
+      ] as const;
+      const losses = [];
+      for (let i = 0; i < 40; i++) losses.push(await job(...sequences, ...masked, labels));
+      // ln 60 = 4.1 and ln 2 = 0.69 to begin with.
+      expect(losses[0]!.mlmLoss.item()).toBeGreaterThan(3.8);
+      expect(losses.at(-1)!.mlmLoss.item()).toBeLessThan(2);
+      expect(losses.at(-1)!.nspLoss.item()).toBeLessThan(0.3);
+    });
+
+    test("classification", async () => {
+      flow.config.engine(engine);
+      flow.config.seed(1);
+      const job = flow.globalFunction(
+        { type: "train", name: "BertGlueFinetuneJob", returns: tp.Numpy },
+        [...input, int(4, 1)],
+        (inputIds, inputMask, segmentIds, label) => {
+          const logits = bertClassifier({ inputIds, inputMask, segmentIds }, config);
+          const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(label, logits);
+          bertOptimizer(3e-3, 20).minimize(loss);
+          return loss;
+        },
+      );
+      await new flow.train.CheckPoint().init();
+      const losses = [];
+      for (let i = 0; i < 20; i++) losses.push((await job(...sequences, labels)).mean());
+      expect(losses[0]).toBeGreaterThan(0.6);
+      expect(losses.at(-1)).toBeLessThan(0.3);
+    });
+  });
