@@ -1,6 +1,6 @@
 // Pretrains a small BERT (2 layers, width 128) on State of the Union addresses: masked words and next sentences. Writes the
 // vocabulary it makes to DIR/tokenizer.json and the model to DIR/snapshot_last_snapshot, for bert_finetune.ts.
-// `npx tsx examples/bert_pretrain.ts [DIR] [--steps 1500] [--seed 1] [--learning-rate 1e-3] [--addresses 187]`
+// `npx tsx examples/bert_pretrain.ts [DIR] [--steps 3000] [--seed 1] [--learning-rate 3e-4] [--addresses 187]`
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -15,9 +15,9 @@ import { tokenizerOf, trainWordPiece } from "./support/wordpiece.js";
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    steps: { type: "string", default: "1500" },
+    steps: { type: "string", default: "3000" },
     seed: { type: "string", default: "1" },
-    "learning-rate": { type: "string", default: "1e-3" },
+    "learning-rate": { type: "string", default: "3e-4" },
     addresses: { type: "string", default: "187" },
   },
 });

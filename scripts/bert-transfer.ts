@@ -1,4 +1,4 @@
-// npx tsx scripts/bert-transfer.ts [--seeds 3] [--steps 3000] [--dir runs/bert] [--shared]: what pretraining is worth. For each seed,
+// npx tsx scripts/bert-transfer.ts [--seeds 3] [--steps 3000] [--dir runs/bert] [--learning-rate 1e-4] [--shared]: what pretraining is worth. For each seed,
 // examples/bert_pretrain.ts makes a model, and examples/bert_finetune.ts trains on few labelled sentences from it and, with the same
 // sentences, batches and steps, from initial values (cold). Prints both accuracies and fails where the mean gain is below 5 points.
 // `--shared` pretrains once, for all seeds. A model that is there already is used as it is.
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "3" },
     steps: { type: "string" },
     dir: { type: "string", default: "runs/bert" },
+    "learning-rate": { type: "string" },
     shared: { type: "boolean", default: false },
   },
 });
@@ -36,11 +37,14 @@ for (let seed = 1; seed <= Number(values.seeds); seed++) {
     const steps = values.steps === undefined ? [] : ["--steps", values.steps];
     console.log(run("bert_pretrain", [model, "--seed", String(values.shared ? 1 : seed), ...steps]).trimEnd());
   }
+  const rate = values["learning-rate"] === undefined ? [] : ["--learning-rate", values["learning-rate"]];
   const [warm, cold] = [[], ["--cold"]].map((more) =>
-    accuracyOf(run("bert_finetune", [model, "--seed", String(seed), ...more])),
+    accuracyOf(run("bert_finetune", [model, "--seed", String(seed), ...rate, ...more])),
   ) as [number, number];
   gains.push(warm - cold);
-  console.log(`seed ${seed}: pretrained ${warm.toFixed(2)} %, cold ${cold.toFixed(2)} %, gain ${(warm - cold).toFixed(2)}`);
+  console.log(
+    `seed ${seed}: pretrained ${warm.toFixed(2)} %, cold ${cold.toFixed(2)} %, gain ${(warm - cold).toFixed(2)}`,
+  );
 }
 const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length;
 console.log(`mean gain ${mean.toFixed(2)} points of accuracy`);

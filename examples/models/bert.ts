@@ -33,13 +33,16 @@ export const bertBase: BertConfig = {
 /** BERT-large, uncased: 24 layers, 16 heads, width 1024. */
 export const bertLarge: BertConfig = { ...bertBase, hiddenSize: 1024, numHiddenLayers: 24, numAttentionHeads: 16 };
 
-/** 2 layers, 2 heads, width 128: small enough to be pretrained on a CPU in minutes. */
+/** 2 layers, 2 heads, width 128: small enough to be pretrained on a CPU in minutes, which is too short for dropout to help. */
 export const bertSmall: BertConfig = {
-  vocabSize: 4096,
+  vocabSize: 2048,
   seqLength: 64,
   hiddenSize: 128,
   numHiddenLayers: 2,
   numAttentionHeads: 2,
+  hiddenDropoutProb: 0,
+  attentionProbsDropoutProb: 0,
+  initializerRange: 0.05,
 };
 
 /** A batch of token sequences, each int32[B, S]. */

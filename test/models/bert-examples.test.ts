@@ -32,7 +32,11 @@ test("a small BERT is pretrained, saved, loaded into a classifier and fine-tuned
     ...["--steps", "20", "--examples", "32", "--test", "100", "--learning-rate", "1e-3"],
   ]);
   const snapshot = join(folder, "snapshot_last_snapshot");
-  const missing = ["System-Train-TrainStep-BertGlueFinetuneJob", "classification-output_bias", "classification-output_weights"];
+  const missing = [
+    "System-Train-TrainStep-BertGlueFinetuneJob",
+    "classification-output_bias",
+    "classification-output_weights",
+  ];
   // The documented line, trailing space included.
   expect(finetuning.split("\n").slice(0, 3)).toEqual(
     missing.map((name) => `WARNING! CANNOT find variable path in : ${snapshot}/${name}/out. It will be initialized. `),
