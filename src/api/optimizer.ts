@@ -4,7 +4,25 @@
  */
 
 export { Adam, type AdamOptions } from "../optim/adam.js";
+export { AdamW, type AdamWOptions } from "../optim/adamw.js";
+export { CustomScheduler } from "../optim/custom-schedule.js";
+export {
+  type CosineOptions,
+  CosineScheduler,
+  type DecayOptions,
+  ExponentialScheduler,
+  InverseTimeScheduler,
+  type LinearCosineOptions,
+  LinearCosineScheduler,
+  NaturalExpScheduler,
+  type PolynomialOptions,
+  PolynomialSchduler,
+  PolynomialSchduler as PolynomialScheduler,
+} from "../optim/decay.js";
 export { type GradientClipping, Optimizer, type OptimizerOptions } from "../optim/optimizer.js";
-export { PiecewiseConstantScheduler, type Schedule } from "../optim/schedule.js";
+export { PiecewiseConstantScheduler, PiecewiseScalingScheduler } from "../optim/piecewise.js";
+export type { Schedule, ScheduleOptions } from "../optim/schedule.js";
 export { SGD, type SGDOptions } from "../optim/sgd.js";
+export type { Warmup } from "../optim/warmup.js";
 export * as gradClipping from "./grad-clipping.js";
+export * as warmup from "./warmup.js";

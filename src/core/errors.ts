@@ -81,9 +81,10 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
     const [a, b] = [word.toLowerCase(), candidate.toLowerCase()];
-    // A word cut short or drawn out is near too: gradient for grad.
+    // A word cut short or drawn out is near too: gradient for grad; of several the one that lacks least.
     const begins = Math.min(a.length, b.length) >= 4 && (a.startsWith(b) || b.startsWith(a));
-    const distance = begins ? 1 : editDistance(a, b);
+    const edits = editDistance(a, b);
+    const distance = begins ? Math.min(edits, 1 + edits / 1000) : edits;
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;

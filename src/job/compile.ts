@@ -7,6 +7,7 @@ import { building, currentBuilder, type TraceContext } from "../graph/trace.js";
 import { findOp } from "../ops/index.js";
 import { observe } from "../ops/structure.js";
 import { applyOptimizer, type TrainPhase } from "../optim/apply.js";
+import { mapObjective } from "../optim/optimizer.js";
 import { trainingValuesOf } from "../optim/training-values.js";
 import { dce } from "../passes/dce.js";
 import { decompose } from "../passes/decompose.js";
@@ -66,7 +67,7 @@ export function compile(
       const differences = watches.filter(({ of }) => of === "gradient");
       const gradients = building(fork, () =>
         withVariables(own, () =>
-          applyOptimizer({ ...objective, losses: objective.losses.map(start.map) }, own, {
+          applyOptimizer(mapObjective(objective, start.map), own, {
             phase: train,
             watched: differences.map(({ blob }) => start.map(blob)),
             asked: trainingValuesOf(builder),

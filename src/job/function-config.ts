@@ -4,7 +4,7 @@ import { camel, type InitializerConf, initializerFromConf } from "../initializer
 import type { Initializer } from "../initializers/initializer.js";
 import { Adam } from "../optim/adam.js";
 import type { Optimizer } from "../optim/optimizer.js";
-import { PiecewiseConstantScheduler } from "../optim/schedule.js";
+import { PiecewiseConstantScheduler } from "../optim/piecewise.js";
 import { SGD } from "../optim/sgd.js";
 import type { Placement, ScopeValue, View } from "./scope.js";
 

@@ -136,13 +136,20 @@ export function declarationOf(
 function makeJob(session: Session, declaration: Declaration, options: CallOptions): Job<unknown[], unknown> {
   const { name } = declaration;
   const job = (...feeds: unknown[]): unknown => call(session, declaration, feeds, options, job);
-  const readStep = (where: string, from: (...args: never) => unknown): Promise<number> => {
+  const readStep = (where: string, from: (...args: never) => unknown, at?: number): Promise<number> => {
     if (declaration.type !== "train")
       return Promise.reject(
         new FlowError("E_ARGUMENT", `${where}: job '${name}' is a predict job, which makes no updates`),
       );
     return fromCallSite(from, () =>
       session.enqueue(where, async () => {
+        if (at !== undefined) return at;
+        const given = session.job(name).latest.traced.objective?.optimizer.trainStepLbn;
+        if (given !== undefined)
+          throw new FlowError(
+            "E_ARGUMENT",
+            `${where}: the step of job '${name}' is its blob '${given}' (trainStepLbn), known only while it runs; return or watch that blob`,
+          );
         const variable = trainStepName(name);
         return session.isInitialized(variable) ? Number((await session.read(variable)).data[0]) : 0;
       }),
@@ -153,9 +160,9 @@ function makeJob(session: Session, declaration: Declaration, options: CallOption
     const where = `job '${name}'.learningRate`;
     if (at !== undefined && !(Number.isSafeInteger(at) && at >= 0))
       throw new FlowError("E_ARGUMENT", `${where}: step is ${String(at)}, expected an integer of at least 0`);
-    const next = await readStep(where, learningRate);
+    const next = await readStep(where, learningRate, at);
     const { objective } = session.job(name).latest.traced;
-    return await learningRateAt(objective!.optimizer.schedule, at ?? next);
+    return await learningRateAt(objective!.optimizer.schedule, next);
   };
   declarations.set(job, { session, declaration });
   return Object.assign(job, {

@@ -1,18 +1,11 @@
-import { FlowError } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
-import { add, divide, multiply, subtract } from "../ops/elementwise.js";
-import { sqrt } from "../ops/unary.js";
-import { Optimizer, type OptimizerOptions, type UpdateContext } from "./optimizer.js";
+import { multiply, subtract } from "../ops/elementwise.js";
+import { MomentOptimizer, type MomentOptions } from "./moments.js";
+import type { UpdateContext } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
 
 /** Options of `Adam`. */
-export interface AdamOptions extends OptimizerOptions {
-  /** Default 0.9. */
-  readonly beta1?: number;
-  /** Default 0.999. */
-  readonly beta2?: number;
-  /** Added to the uncorrected sqrt(v); default 1e-8. */
-  readonly epsilon?: number;
+export interface AdamOptions extends MomentOptions {
   /** Default false, as documented. */
   readonly doBiasCorrection?: boolean;
 }
@@ -35,47 +28,13 @@ export interface AdamOptions extends OptimizerOptions {
  * await step(); // -> [1.9]
  * ```
  */
-export class Adam extends Optimizer {
+export class Adam extends MomentOptimizer {
   override readonly name = "Adam";
-  /** Share of the old mean. */
-  readonly beta1: number;
-  /** Share of the old mean square. */
-  readonly beta2: number;
-  /** Added to the root. */
-  readonly epsilon: number;
-  /** Whether the first steps are corrected for slots that begin at 0. */
-  readonly doBiasCorrection: boolean;
   constructor(lrScheduler: Schedule, options: AdamOptions = {}) {
-    super("Adam", lrScheduler, options, ["beta1", "beta2", "epsilon", "doBiasCorrection"]);
-    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, doBiasCorrection = false } = options;
-    for (const [key, beta] of [
-      ["beta1", beta1],
-      ["beta2", beta2],
-    ] as const) {
-      if (!(typeof beta === "number" && beta >= 0 && beta < 1))
-        throw new FlowError("E_ARGUMENT", `Adam: ${key} is ${beta}, expected 0 <= ${key} < 1`);
-    }
-    if (!(typeof epsilon === "number" && epsilon >= 0))
-      throw new FlowError("E_ARGUMENT", `Adam: epsilon is ${epsilon}, expected at least 0`);
-    this.beta1 = beta1;
-    this.beta2 = beta2;
-    this.epsilon = epsilon;
-    this.doBiasCorrection = doBiasCorrection;
+    super("Adam", lrScheduler, options, ["doBiasCorrection"], { epsilon: 1e-8, doBiasCorrection: false });
   }
 
-  override update({ value, gradient, learningRate, slot }: UpdateContext): Blob {
-    const [m, v] = [slot("m", 0), slot("v", 0)];
-    const nextM = add(multiply(m.value, this.beta1), multiply(gradient, 1 - this.beta1));
-    const nextV = add(multiply(v.value, this.beta2), multiply(multiply(gradient, gradient), 1 - this.beta2));
-    m.set(nextM);
-    v.set(nextV);
-    let rate = learningRate;
-    if (this.doBiasCorrection) {
-      const [b1, b2] = [slot("beta1_t", this.beta1, { scalar: true }), slot("beta2_t", this.beta2, { scalar: true })];
-      rate = divide(multiply(learningRate, sqrt(subtract(1, b2.value))), subtract(1, b1.value));
-      b1.set(multiply(b1.value, this.beta1));
-      b2.set(multiply(b2.value, this.beta2));
-    }
-    return subtract(value, multiply(divide(nextM, add(sqrt(nextV), this.epsilon)), rate));
+  override update(context: UpdateContext): Blob {
+    return subtract(context.value, multiply(this.direction(context), this.rate(context)));
   }
 }

@@ -34,7 +34,7 @@ export interface ApplyOptions {
  * in the documented order. Returns the watched gradients, null where no loss depends on the blob.
  */
 export function applyOptimizer(
-  { optimizer, losses, accumulate, freeze }: Objective,
+  { optimizer, losses, accumulate, freeze, ...given }: Objective,
   variables: JobVariables,
   { phase, watched, asked }: ApplyOptions,
 ): readonly (Blob | null)[] {
@@ -68,7 +68,7 @@ export function applyOptimizer(
       },
       false,
     );
-  const step = internal(trainStepName(builder.job), 0, "int64", [1]);
+  const step = given.step ?? internal(trainStepName(builder.job), 0, "int64", [1]);
   const divisor = sizeOf(losses[0]!.shape) * scale * accumulate;
   const means = reached.map(({ variable: { spec }, gradient }) => {
     const share = multiply(gradient, 1 / divisor);
@@ -80,7 +80,7 @@ export function applyOptimizer(
     return sum;
   });
   const regularized = means.map((mean, i) => regularize(mean, reached[i]!.variable));
-  const learningRate = optimizer.schedule.learningRate(step);
+  const learningRate = given.rate ?? optimizer.schedule.learningRate(step);
   if (phase !== "update") {
     const counter = accumulationStepName(builder.job);
     const calls = internal(counter, 0, "int64", [1]);
@@ -94,6 +94,7 @@ export function applyOptimizer(
     for (const [i, { variable }] of reached.entries()) {
       const { name, dtype, shape } = variable.spec;
       const next = optimizer.update({
+        name,
         value: variable.blob,
         gradient: clipped[i]!,
         learningRate: cast(learningRate, dtype),
@@ -105,7 +106,7 @@ export function applyOptimizer(
       });
       builder.update(name, next);
     }
-    builder.update(trainStepName(builder.job), add(step, 1));
+    if (given.step === undefined) builder.update(trainStepName(builder.job), add(step, 1));
   }
   resolveTrainingValues(builder, asked, (value) => {
     if (value === "step") return step;

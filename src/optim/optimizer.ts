@@ -1,7 +1,11 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { type Pattern, patternList } from "../core/pattern.js";
+import { sizeOf } from "../core/shape.js";
 import { Blob } from "../graph/blob.js";
 import { currentBuilder, type GraphBuilder, textOf } from "../graph/trace.js";
+import { reshape } from "../ops/structure.js";
+import { blobNamed, requireBlobName } from "./blob-name.js";
+import { CustomScheduler } from "./custom-schedule.js";
 import type { Schedule } from "./schedule.js";
 import { Minimization } from "./training-values.js";
 
@@ -17,12 +21,19 @@ export interface OptimizerOptions {
   readonly lossScaleFactor?: number;
   /** Made by `flow.optimizer.gradClipping.byGlobalNorm`; default none. */
   readonly gradClipping?: GradientClipping;
+  /**
+   * Logical name, such as "steps/out", of an int64 `[1]` blob of the job that is the step for the schedule. The job then has
+   * no counter of its own. Default: a counter that is saved with the variables.
+   */
+  readonly trainStepLbn?: string;
 }
 
 /** What an update rule works with, for one variable. */
 export interface UpdateContext {
   /** The variable before the step. */
   readonly value: Blob;
+  /** Its name, which weight decay may choose by. */
+  readonly name: string;
   /** After averaging, regularizers and clipping. */
   readonly gradient: Blob;
   /** `[1]`, of the variable's dtype. */
@@ -55,6 +66,10 @@ export interface Objective {
   readonly losses: readonly Blob[];
   readonly accumulate: number;
   readonly freeze: readonly Pattern[];
+  /** The blob that is the learning rate, of a `CustomScheduler`. */
+  readonly rate: Blob | undefined;
+  /** The blob that is the step, of `trainStepLbn`. */
+  readonly step: Blob | undefined;
 }
 
 const objectives = new WeakMap<GraphBuilder, Objective>();
@@ -62,6 +77,13 @@ const objectives = new WeakMap<GraphBuilder, Objective>();
 /** The objective of a traced job, or undefined. */
 export function objectiveOf(builder: GraphBuilder): Objective | undefined {
   return objectives.get(builder);
+}
+
+/** The same objective in a rewritten graph. */
+export function mapObjective(objective: Objective, map: (blob: Blob) => Blob): Objective {
+  const mapped = (blob: Blob | undefined): Blob | undefined => (blob === undefined ? undefined : map(blob));
+  const { losses, rate, step } = objective;
+  return { ...objective, losses: losses.map(map), rate: mapped(rate), step: mapped(step) };
 }
 
 /** Base of the optimizers. */
@@ -72,6 +94,8 @@ export abstract class Optimizer {
   readonly lossScaleFactor: number;
   /** As given. */
   readonly gradClipping: GradientClipping | undefined;
+  /** As given. */
+  readonly trainStepLbn: string | undefined;
 
   constructor(
     where: string,
@@ -80,7 +104,7 @@ export abstract class Optimizer {
     options: OptimizerOptions,
     known: readonly string[],
   ) {
-    checkOptions(where, options, [...known, "lossScaleFactor", "gradClipping"]);
+    checkOptions(where, options, [...known, "lossScaleFactor", "gradClipping", "trainStepLbn"]);
     if (typeof (schedule as Schedule | undefined)?.learningRate !== "function") {
       const got = typeof schedule;
       throw new FlowError(
@@ -88,14 +112,21 @@ export abstract class Optimizer {
         `${where}: the learning rate is ${got === "number" ? `the number ${String(schedule)}` : got}, expected a scheduler; a constant rate is new flow.optimizer.PiecewiseConstantScheduler([], [0.1])`,
       );
     }
-    const { lossScaleFactor = 1, gradClipping } = options;
+    const { lossScaleFactor = 1, gradClipping, trainStepLbn } = options;
     if (!Number.isInteger(lossScaleFactor) || lossScaleFactor < 1)
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: lossScaleFactor is ${lossScaleFactor}, expected an integer of at least 1`,
+        `${where}: lossScaleFactor is ${String(lossScaleFactor)}, expected an integer of at least 1`,
       );
+    if (gradClipping !== undefined && !(typeof gradClipping === "object" && clippings.has(gradClipping)))
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${where}: gradClipping is ${textOfValue(gradClipping)}, expected what flow.optimizer.gradClipping.byGlobalNorm(clipNorm) gives`,
+      );
+    if (trainStepLbn !== undefined) requireBlobName(where, "trainStepLbn", trainStepLbn);
     this.lossScaleFactor = lossScaleFactor;
     this.gradClipping = gradClipping;
+    this.trainStepLbn = trainStepLbn;
   }
 
   /** The variable's next value. */
@@ -137,10 +168,21 @@ export abstract class Optimizer {
       losses: [...losses],
       accumulate,
       freeze: patternList(`${this.name}.minimize: freeze`, options.freeze),
+      rate: this.schedule instanceof CustomScheduler ? this.schedule.rate() : undefined,
+      step: this.trainStepLbn === undefined ? undefined : stepOf(this.name, this.trainStepLbn),
     });
     return new Minimization(builder);
   }
 }
+
+function stepOf(where: string, lbn: string): Blob {
+  const step = blobNamed(`${where}: trainStepLbn`, lbn);
+  if (step.dtype !== "int64" || sizeOf(step.shape) !== 1)
+    throw new FlowError("E_DTYPE", `${where}: trainStepLbn '${lbn}' is ${textOf(step)}, expected int64[1]`);
+  return reshape(step, [1]);
+}
+
+const clippings = new WeakSet<object>();
 
 /**
  * Clips by the norm of all gradients together: each times `min(1, clipNorm / norm)`.
@@ -164,5 +206,7 @@ export abstract class Optimizer {
 export function byGlobalNorm(clipNorm: number): GradientClipping {
   if (!(typeof clipNorm === "number" && clipNorm > 0))
     throw new FlowError("E_ARGUMENT", `gradClipping.byGlobalNorm: clipNorm is ${clipNorm}, expected a positive number`);
-  return Object.freeze({ clipNorm });
+  const clipping = Object.freeze({ clipNorm });
+  clippings.add(clipping);
+  return clipping;
 }

@@ -1,8 +1,8 @@
-import { FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
-import { emit } from "../graph/trace.js";
-import { cast, lessEqualOp, where } from "../ops/elementwise.js";
+import { add, cast, holds, lessOp, multiply, where } from "../ops/elementwise.js";
 import { constant } from "../ops/sources.js";
+import { type Warmup, warmupOf } from "./warmup.js";
 
 /** A learning rate as a function of the train step (int64 `[1]`, 0 at the first call). */
 export interface Schedule {
@@ -10,54 +10,71 @@ export interface Schedule {
   learningRate(step: Blob): Blob;
 }
 
+/** Options of every scheduler but `CustomScheduler`. */
+export interface ScheduleOptions {
+  /** Made by `flow.optimizer.warmup.constant` or `flow.optimizer.warmup.linear`; default none. */
+  readonly warmup?: Warmup;
+}
+
 /**
- * `values[i]` for the first i with `step <= boundaries[i]`, else the last value. Boundaries are inclusive, and one
- * value more than boundaries is needed.
- * @flow optimizer.PiecewiseConstantScheduler
- * @example
- * ```ts
- * // 0.1 in the steps 0 to 2, then 0.01.
- * const rate = new flow.optimizer.PiecewiseConstantScheduler([2], [0.1, 0.01]);
- * const step = flow.globalFunction({ type: "train", name: "t", returns: tp.Numpy }, () => {
- *   const w = flow.getVariable("w", { shape: [1], initializer: flow.zerosInitializer() });
- *   new flow.optimizer.SGD(rate, { momentum: 0 }).minimize(w);
- *   return w;
- * });
- * await new flow.train.CheckPoint().init();
- * for (let i = 0; i < 4; i++) await step();
- * await step(); // -> [-0.31]
- * ```
+ * Base of the schedulers: the warm-up's rate in its steps, from then on the formula of the whole step number, so that a
+ * decay has gone on meanwhile.
  */
-export class PiecewiseConstantScheduler implements Schedule {
+export abstract class WarmedSchedule implements Schedule {
+  /** As given. */
+  readonly warmup: Warmup | undefined;
+
   constructor(
-    /** The last step of each value but the last. */
-    readonly boundaries: readonly number[],
-    /** The learning rates. */
-    readonly values: readonly number[],
+    where: string,
+    /** What a warm-up is a share of. */
+    readonly baseLr: number,
+    options: ScheduleOptions,
+    known: readonly string[],
   ) {
-    const where = "PiecewiseConstantScheduler";
-    if (!Array.isArray(boundaries) || !Array.isArray(values))
-      throw new FlowError("E_ARGUMENT", `${where}: boundaries and values must be arrays`);
-    if (values.length !== boundaries.length + 1) {
-      throw new FlowError(
-        "E_ARGUMENT",
-        `${where}: got ${boundaries.length} boundaries and ${values.length} values, expected one value more than boundaries`,
-      );
-    }
-    if (!boundaries.every((b, i) => Number.isInteger(b) && (i === 0 || b > boundaries[i - 1]!)))
-      throw new FlowError("E_ARGUMENT", `${where}: boundaries [${boundaries.join(", ")}] must be rising integers`);
-    if (!values.every((v) => Number.isFinite(v)))
-      throw new FlowError("E_ARGUMENT", `${where}: values [${values.join(", ")}] must be finite numbers`);
+    checkOptions(where, options, [...known, "warmup"]);
+    requireFinite(where, "baseLr", baseLr);
+    this.warmup = warmupOf(where, options.warmup);
   }
+
+  /** The rate at `step`, both float64 `[1]`, without warm-up. */
+  protected abstract decayed(step: Blob): Blob;
 
   /** The rate at a step. */
   learningRate(step: Blob): Blob {
-    const value = (i: number): Blob => constant(this.values[i]!, { dtype: "float64" });
-    const rate = this.boundaries.reduceRight<Blob>(
-      (later, boundary, i) =>
-        where(emit(lessEqualOp, [step, constant(boundary, { dtype: "int64" })], {}), value(i), later),
-      value(this.values.length - 1),
-    );
-    return cast(rate, "float32");
+    const at = cast(step, "float64");
+    const rate = this.decayed(at);
+    return cast(this.warmup === undefined ? rate : warmed(this.warmup, this.baseLr, at, rate), "float32");
   }
+}
+
+/** The rate of a warm-up while it lasts, then `rate`. */
+function warmed(warmup: Warmup, baseLr: number, step: Blob, rate: Blob): Blob {
+  if (warmup.steps === 0) return rate;
+  const rising =
+    warmup.kind === "constant"
+      ? constant(baseLr * warmup.multiplier, { dtype: "float64" })
+      : // lr0 (m + (1 - m) t / steps)
+        multiply(add(multiply(step, (1 - warmup.startMultiplier) / warmup.steps), warmup.startMultiplier), baseLr);
+  return where(holds(lessOp, step, warmup.steps), rising, rate);
+}
+
+/** E_ARGUMENT unless a number is finite. */
+export function requireFinite(where: string, what: string, value: unknown): void {
+  if (!Number.isFinite(value))
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected a finite number`);
+}
+
+/** E_ARGUMENT unless a number counts steps. */
+export function requireSteps(where: string, steps: unknown): void {
+  if (!Number.isSafeInteger(steps) || (steps as number) < 1)
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: steps is ${textOfValue(steps)}, expected a number of steps of at least 1`,
+    );
+}
+
+/** E_ARGUMENT unless a value is a boolean. */
+export function requireBoolean(where: string, what: string, value: unknown): void {
+  if (typeof value !== "boolean")
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected true or false`);
 }

@@ -26,6 +26,8 @@ const ids = (): flow.Blob => like([3], "int32");
 const image = (): flow.Blob => like([1, 2, 4, 4]);
 const schedule = (): flow.optimizer.Schedule => new flow.optimizer.PiecewiseConstantScheduler([], [0.1]);
 
+const optimizers = ["SGD", "Adam", "AdamW"] as const;
+
 /** Arguments that are right, by path or else by declared name; where there is no entry, a Blob of shape [3, 3] for each Blob. */
 const right: Readonly<Record<string, () => Values>> = {
   "layers.conv2d": () => [image(), 4, 3],
@@ -67,8 +69,16 @@ const right: Readonly<Record<string, () => Values>> = {
     const blob = x();
     return [flow.math.square(blob), blob];
   },
-  SGD: () => [schedule()],
-  Adam: () => [schedule()],
+  ...Object.fromEntries(optimizers.map((name) => [name, () => [schedule()]])),
+  CosineScheduler: () => [0.1, 10],
+  CustomScheduler: () => ["rate/out"],
+  ExponentialScheduler: () => [0.1, 10, 0.5],
+  InverseTimeScheduler: () => [0.1, 10, 0.5],
+  LinearCosineScheduler: () => [0.1, 10],
+  NaturalExpScheduler: () => [0.1, 10, 0.5],
+  PiecewiseConstantScheduler: () => [[2], [0.1, 0.01]],
+  PiecewiseScalingScheduler: () => [0.1, [2], 0.1],
+  PolynomialSchduler: () => [0.1, 10],
 };
 
 /** Options without which a call is an error. */
@@ -84,9 +94,10 @@ const needed: Readonly<Record<string, object>> = {
 /** What methods are called on. */
 const receivers: Readonly<Record<string, () => object>> = {
   Blob: x,
-  "optimizer.Adam": () => new flow.optimizer.Adam(schedule()),
   "optimizer.Optimizer": () => new flow.optimizer.SGD(schedule()),
-  "optimizer.SGD": () => new flow.optimizer.SGD(schedule()),
+  ...Object.fromEntries(
+    optimizers.map((name) => [`optimizer.${name}`, () => new flow.optimizer[name](schedule())] as const),
+  ),
   "train.CheckPoint": () => new flow.train.CheckPoint(),
   "train.SimpleCheckPointManager": () => new flow.train.SimpleCheckPointManager(folder),
 };
@@ -113,7 +124,7 @@ const outside: Readonly<Record<string, () => Values>> = {
  */
 const exempt = [
   "FlowError",
-  "optimizer.PiecewiseConstantScheduler.learningRate",
+  ...functions.flatMap(({ path }) => (/^optimizer\..*\.learningRate$/.test(path) ? [path] : [])),
   "train.SimpleCheckPointManager",
   "data.batches",
 ];

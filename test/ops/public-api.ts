@@ -97,6 +97,7 @@ export function publicFunctions(): readonly PublicFunction[] {
       const abstract = (ts.getCombinedModifierFlags(target.valueDeclaration!) & ts.ModifierFlags.Abstract) !== 0;
       if (!abstract) add(path, target.name, "constructor", type.getConstructSignatures());
       for (const member of checker.getDeclaredTypeOfSymbol(target).getProperties()) {
+        if (ts.getCombinedModifierFlags(member.valueDeclaration!) & ts.ModifierFlags.Protected) continue;
         const calls = own(member) ? checker.getTypeOfSymbol(member).getCallSignatures() : [];
         if (calls.length > 0 && !member.name.startsWith("__"))
           add(`${path}.${member.name}`, member.name, "method", calls);

@@ -29,7 +29,9 @@ export const elementwise = {
   add: zip((x, y) => x + y),
   cast: ([x], { dtype }) => {
     if (dtype === "bool") return map((v) => bool(v !== 0))([x!]);
-    return dtype.startsWith("float") ? x!.data : map(Math.trunc)([x!]);
+    if (!dtype.startsWith("float")) return map(Math.trunc)([x!]);
+    // Values of float32 blobs are float64 here, but a cast from float64 is there to round: a learning rate is a float32.
+    return dtype === "float32" ? map(Math.fround)([x!]) : x!.data;
   },
   divide: (inputs, attrs, types) => {
     const quotient = zip((x, y) => x / y)(inputs, attrs, types);
