@@ -56,6 +56,7 @@ export const leakyReluOp = decomposable("leakyRelu", {
     return x!;
   },
   grad: ({ inputs: [x], dy, attrs: { alpha } }) => [where(holds(greaterOp, x!, 0), dy, multiply(dy, alpha))],
+  elementwise: true,
   decompose: ([x], { alpha }) => [where(holds(greaterOp, x!, 0), x!, multiply(x!, alpha))],
 });
 

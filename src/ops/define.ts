@@ -47,6 +47,8 @@ export interface HostContext {
 export interface OpRules<A extends Attrs> {
   readonly infer: (inputs: readonly Blob[], attrs: A) => BlobType | readonly BlobType[];
   readonly grad?: GradRule<A> | "stop";
+  /** Whether each element of the result depends on the elements of the operands that broadcasting puts there. */
+  readonly elementwise?: boolean;
 }
 
 export type OpKind = "primitive" | "decomposable" | "host";

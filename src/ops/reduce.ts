@@ -6,6 +6,7 @@ import {
   decomposable,
   type GradRule,
   type Named,
+  named,
   normalizeAxes,
   type Op,
   op,
@@ -171,6 +172,21 @@ export function reduceEuclideanNorm(x: Blob, options: ReduceOptions = {}): Blob 
 function rootOf(x: Blob, name: string | undefined): Blob {
   const isZero = holds(equalOp, x, 0);
   return where(isZero, 0, sqrt(where(isZero, 1, x)), name === undefined ? {} : { name });
+}
+
+/**
+ * The sum of the squares of all elements, `[1]`.
+ * @flow experimental.square_sum
+ * @example
+ * ```ts job
+ * // x = [[1, 2], [3, 4]]
+ * flow.experimental.squareSum(x); // -> [30]
+ * ```
+ */
+export function squareSum(x: Blob, options?: Named): Blob {
+  const last = named("squareSum", options);
+  requireBlob("squareSum", "x", x);
+  return reduceSum(square(x), last);
 }
 
 /**

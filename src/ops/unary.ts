@@ -29,7 +29,7 @@ import {
 
 /** A floating unary op that keeps dtype and shape. */
 export function unary<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
-  return op(name, { infer: ([x]) => floating(name, x!), grad });
+  return op(name, { infer: ([x]) => floating(name, x!), grad, elementwise: true });
 }
 
 /** As `unary`, with a formula for engines that lack a kernel. */
@@ -38,7 +38,12 @@ export function unaryFormula<const N extends string>(
   grad: GradRule<None>,
   formula: (x: Blob) => Blob,
 ): Op<N, None, "decomposable"> {
-  return decomposable(name, { infer: ([x]) => floating(name, x!), grad, decompose: ([x]) => [formula(x!)] });
+  return decomposable(name, {
+    infer: ([x]) => floating(name, x!),
+    grad,
+    elementwise: true,
+    decompose: ([x]) => [formula(x!)],
+  });
 }
 
 function floating(name: string, x: Blob): Blob {
