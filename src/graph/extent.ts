@@ -23,16 +23,23 @@ export function extentOf(blob: Blob): Extent | undefined {
   return extents.get(blob);
 }
 
-/** Gives the result of an elementwise op what counts of its operands, where they agree on it. */
-export function carryExtent(inputs: readonly Blob[], output: Blob): void {
-  const found = inputs.flatMap((input) => {
+/** Where an axis of an input that an op leaves whole lies in the result; undefined where it does not leave it whole. */
+export type AxisRule<A> = (axis: number, input: Blob, attrs: A, output: Blob, index: number) => number | undefined;
+
+/** The rule of elementwise ops: axes are aligned from the last, and whole where broadcasting does not repeat them. */
+export const elementwise: AxisRule<unknown> = (axis, input, _, output) => {
+  const at = output.shape.length - input.shape.length + axis;
+  return output.shape[at] === input.shape[axis] ? at : undefined;
+};
+
+/** Gives the result of an op what counts of its inputs, where they agree on it. */
+export function carryExtent<A>(inputs: readonly Blob[], attrs: A, output: Blob, rule: AxisRule<A>): void {
+  const found = inputs.flatMap((input, i) => {
     const extent = extents.get(input);
-    if (extent === undefined) return [];
-    const axis = output.shape.length - input.shape.length + extent.axis;
-    return [{ axis, count: extent.count, whole: output.shape[axis] === input.shape[extent.axis] }];
+    return extent === undefined ? [] : [{ axis: rule(extent.axis, input, attrs, output, i), count: extent.count }];
   });
   const [first] = found;
-  if (first === undefined) return;
-  if (found.every(({ axis, count, whole }) => whole && axis === first.axis && count === first.count))
+  if (first?.axis === undefined) return;
+  if (found.every(({ axis, count }) => axis === first.axis && count === first.count))
     limit(output, first.axis, first.count);
 }

@@ -143,6 +143,11 @@ export const gatherOp = op("gather", {
     sumInto(dy, indices!, params!.shape[axis]!, axis),
     null,
   ],
+  axisOf: (axis, input, attrs, output, index) => {
+    if (index === 1) return attrs.axis + axis;
+    if (axis === attrs.axis) return undefined;
+    return axis < attrs.axis ? axis : output.shape.length - input.shape.length + axis;
+  },
 });
 
 /** Options of `oneHot`. */

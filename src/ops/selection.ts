@@ -1,7 +1,7 @@
 import { checkOptions, FlowError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import type { Blob, Operand } from "../graph/blob.js";
-import { extentOf, limit } from "../graph/extent.js";
+import { limit } from "../graph/extent.js";
 import { emit, textOf } from "../graph/trace.js";
 import { type Named, named, requireBlob } from "./define.js";
 import { cast, where as choose, divide, holds, multiply, notEqualOp, subtract } from "./elementwise.js";
@@ -87,8 +87,7 @@ export function argwhere(condition: Blob, options: ArgwhereOptions = {}): Blob {
 export function nonzero(a: Blob, options?: Named): Blob {
   const last = named("nonzero", options);
   requireBlob("nonzero", "a", a);
-  const rows = argwhere(a);
-  return limit(transpose(rows, { perm: [1, 0], ...last }), 1, extentOf(rows)!.count);
+  return transpose(argwhere(a), { perm: [1, 0], ...last });
 }
 
 /**

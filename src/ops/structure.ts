@@ -1,7 +1,7 @@
 import { checkOptions, FlowError } from "../core/errors.js";
 import { broadcastShapes, type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
-import { extentOf, limit } from "../graph/extent.js";
+import { elementwise, extentOf, limit } from "../graph/extent.js";
 import { emit, textOf } from "../graph/trace.js";
 import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireBlobs, requireList } from "./define.js";
 import { multiply } from "./elementwise.js";
@@ -114,6 +114,7 @@ export const transposeOp = op("transpose", {
     return { dtype: x!.dtype, shape: perm.map((axis) => x!.shape[axis]!) };
   },
   grad: ({ dy, attrs: { perm } }) => [transpose(dy, { perm: invert(perm) })],
+  axisOf: (axis, _, { perm }) => perm.indexOf(axis),
 });
 
 const invert = (perm: readonly number[]): number[] => perm.map((_, axis) => perm.indexOf(axis));
@@ -141,13 +142,14 @@ export const broadcastToOp = op("broadcastTo", {
   },
   // The driver sums the cotangent over the repeated axes.
   grad: ({ dy }) => [dy],
+  axisOf: elementwise,
 });
 
 /** The input under another name.  @flow identity */
 export function identity(x: Blob, options?: Named): Blob {
   return emit(identityOp, [x], {}, nameOf("identity", options));
 }
-export const identityOp = op("identity", { infer: ([x]) => x!, grad: ({ dy }) => [dy], elementwise: true });
+export const identityOp = op("identity", { infer: ([x]) => x!, grad: ({ dy }) => [dy], axisOf: elementwise });
 
 /**
  * The inputs, at least two, each under a name of its own: `<name>-0`, `<name>-1`, ...
@@ -171,7 +173,7 @@ export function identityN(inputs: readonly Blob[], options?: Named): readonly Bl
 export function observe(x: Blob): Blob {
   return emit(observeOp, [x], {});
 }
-export const observeOp = op("observe", { infer: ([x]) => x!, grad: ({ dy }) => [dy], elementwise: true });
+export const observeOp = op("observe", { infer: ([x]) => x!, grad: ({ dy }) => [dy], axisOf: elementwise });
 
 // --- unit dimensions -----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
 import type { Blob } from "../graph/blob.js";
+import { elementwise } from "../graph/extent.js";
 import { emit } from "../graph/trace.js";
 import {
   decomposable,
@@ -29,7 +30,7 @@ import {
 
 /** A floating unary op that keeps dtype and shape. */
 export function unary<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
-  return op(name, { infer: ([x]) => floating(name, x!), grad, elementwise: true });
+  return op(name, { infer: ([x]) => floating(name, x!), grad, axisOf: elementwise });
 }
 
 /** As `unary`, with a formula for engines that lack a kernel. */
@@ -41,7 +42,7 @@ export function unaryFormula<const N extends string>(
   return decomposable(name, {
     infer: ([x]) => floating(name, x!),
     grad,
-    elementwise: true,
+    axisOf: elementwise,
     decompose: ([x]) => [formula(x!)],
   });
 }
