@@ -27,9 +27,9 @@ export interface CategoricalOrdinalEncodeOptions extends Named {
  * @example
  * ```ts job
  * // hashes: int32 = [70, 50, 70, 0]
- * const zeros = { dtype: flow.int32, initializer: flow.zerosInitializer({ dtype: flow.int32 }), trainable: false };
- * const table = flow.getVariable("table", { shape: [8], ...zeros });
- * const size = flow.getVariable("size", { shape: [1], ...zeros });
+ * const initializer = flow.zerosInitializer({ dtype: flow.int32 });
+ * const table = flow.getVariable("table", { shape: [8], dtype: flow.int32, initializer, trainable: false });
+ * const size = flow.getVariable("size", { shape: [1], dtype: flow.int32, initializer, trainable: false });
  * flow.categoricalOrdinalEncode(table, size, hashes); // -> [1, 2, 1, 0]
  * ```
  */

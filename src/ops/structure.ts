@@ -18,17 +18,17 @@ import { multiply } from "./elementwise.js";
  * ```
  */
 export function reshape(x: Blob, shape: Shape, options?: Named): Blob {
-  return emit(reshapeOp, [x], { shape: resolveShape(x, shape) }, nameOf("reshape", options));
+  return emit(reshapeOp, [x], { shape: resolveShape("reshape", x, shape) }, nameOf("reshape", options));
 }
 export const reshapeOp = op("reshape", {
   infer: ([x], { shape }: { readonly shape: Shape }): BlobType => ({ dtype: x!.dtype, shape }),
   grad: ({ inputs: [x], dy }) => [reshape(dy, x!.shape)],
 });
 
-function resolveShape(x: Blob, shape: Shape): Shape {
-  requireBlob("reshape", "x", x);
-  requireList("reshape", "shape", shape);
-  const text = `reshape: cannot give ${textOf(x)} the shape [${shape.join(",")}]`;
+function resolveShape(where: string, x: Blob, shape: Shape): Shape {
+  requireBlob(where, "x", x);
+  requireList(where, "shape", shape);
+  const text = `${where}: cannot give ${textOf(x)} the shape [${shape.join(",")}]`;
   const unknown = shape.filter((d) => d === -1).length;
   if (unknown > 1) throw new FlowError("E_SHAPE", `${text}: only one dimension may be -1`);
   if (!shape.every((d) => d === -1 || (Number.isInteger(d) && d > 0)))
@@ -69,7 +69,7 @@ export function reshapeLike(x: Blob, like: Blob, options?: Named): Blob {
  */
 export function dynamicReshape(x: Blob, shape: Shape, options?: Named): Blob {
   const last = named("dynamicReshape", options);
-  const reshaped = reshape(x, shape, last);
+  const reshaped = emit(reshapeOp, [x], { shape: resolveShape("dynamicReshape", x, shape) }, last.name);
   const extent = extentOf(x);
   if (extent === undefined) return reshaped;
   const [from, to] = [sizeOf(x.shape.slice(1)), sizeOf(reshaped.shape.slice(1))];
