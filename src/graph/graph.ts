@@ -22,7 +22,7 @@ export interface Check {
   readonly high: number;
   /** Begins the message: `sparseSoftmaxCrossEntropyWithLogits 'loss': label`. */
   readonly what: string;
-  readonly code: "E_INDEX" | "E_LABEL" | "E_NUMERICS";
+  readonly code: "E_ARGUMENT" | "E_INDEX" | "E_LABEL" | "E_NUMERICS";
   /** The message in place of one made of `what`, the value and the range. */
   readonly message?: string;
 }

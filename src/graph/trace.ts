@@ -1,12 +1,14 @@
 import { bug, FlowError } from "../core/errors.js";
 import { typeText } from "../core/shape.js";
 import { Blob, type BlobType, type Operators } from "./blob.js";
+import { type AxisRule, carryExtent } from "./extent.js";
 import type { Attrs, Check, Graph, InputAttrs, Node } from "./graph.js";
 
 /** What `emit` needs of an op: its name and its shape rule. */
 export interface Shaped<A extends Attrs> {
   readonly name: string;
   readonly infer: (inputs: readonly Blob[], attrs: A) => BlobType | readonly BlobType[];
+  readonly axisOf?: AxisRule<A>;
 }
 
 /** What is known of the job being traced. */
@@ -198,7 +200,9 @@ export function emitAll<A extends Attrs>(
   let full: string | undefined;
   if (name !== undefined) builder.claim((full = builder.qualify(name)), op.name);
   else if (builder.naming) builder.claim((full = builder.autoName(op.name)), op.name);
-  return builder.append(op.name, inputs, attrs, isTypes(inferred) ? inferred : [inferred], full);
+  const outputs = builder.append(op.name, inputs, attrs, isTypes(inferred) ? inferred : [inferred], full);
+  if (op.axisOf !== undefined) carryExtent(inputs, attrs, outputs[0]!, op.axisOf);
+  return outputs;
 }
 
 /** Appends a one-output op to the current graph. */

@@ -122,7 +122,7 @@ export class ReadyJob {
     const own = outputs.length - compiled.watches.length;
     return {
       result: traced.rebuild(outputs.slice(0, own)),
-      handled: compiled.watches.map(({ handle }, i) => attempt(() => handle(outputs[own + i]!))),
+      handled: compiled.watches.map(({ handle, cut }, i) => attempt(() => handle(cut(outputs[own + i]!, outputs)))),
     };
   }
 

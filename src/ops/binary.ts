@@ -1,6 +1,7 @@
 import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType, Operand } from "../graph/blob.js";
+import { elementwise } from "../graph/extent.js";
 import { emit, textOf } from "../graph/trace.js";
 import {
   broadcastType,
@@ -80,6 +81,7 @@ export function floordiv(x: Operand, y: Operand, options?: Named): Blob {
 export const floordivOp = decomposable("floordiv", {
   infer: ([x, y]): BlobType => broadcastType("floordiv", x!, y!),
   grad: "stop",
+  axisOf: elementwise,
   decompose: ([x, y]) => {
     if (x!.dtype.startsWith("float")) return [floor(divide(x!, y!))];
     const quotient = divide(x!, y!);
@@ -109,6 +111,7 @@ export const atan2Op = decomposable("atan2", {
     const scaled = divide(dy, add(multiply(x!, x!), multiply(y!, y!)));
     return [multiply(scaled, y!), negative(multiply(scaled, x!))];
   },
+  axisOf: elementwise,
   decompose: ([x, y]) => {
     const [a, b] = [abs(x!), abs(y!)];
     const [low, high] = [minimum(a, b), maximum(a, b)];
@@ -131,6 +134,7 @@ export const xdivyOp = decomposable("xdivy", {
     multiply(dy, where(holds(equalOp, x!, 0), reciprocalNoNan(y!), reciprocal(y!))),
     multiply(dy, xdivy(negative(x!), multiply(y!, y!))),
   ],
+  axisOf: elementwise,
   decompose: ([x, y]) => [where(holds(equalOp, x!, 0), 0, divide(x!, y!))],
 });
 
@@ -147,6 +151,7 @@ export const xlogyOp = decomposable("xlogy", {
     multiply(dy, log(where(holds(equalOp, x!, 0), where(holds(greaterOp, y!, 0), y!, 1), y!))),
     multiply(dy, xdivy(x!, y!)),
   ],
+  axisOf: elementwise,
   decompose: ([x, y]) => [where(holds(equalOp, x!, 0), 0, multiply(x!, log(y!)))],
 });
 

@@ -3,6 +3,7 @@ import type { Stream } from "../core/rng.js";
 import { broadcastShapes } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { Blob, type BlobType, type Operand } from "../graph/blob.js";
+import type { AxisRule } from "../graph/extent.js";
 import type { Attrs } from "../graph/graph.js";
 import { textOf } from "../graph/trace.js";
 
@@ -47,6 +48,8 @@ export interface HostContext {
 export interface OpRules<A extends Attrs> {
   readonly infer: (inputs: readonly Blob[], attrs: A) => BlobType | readonly BlobType[];
   readonly grad?: GradRule<A> | "stop";
+  /** Where axes of inputs stay whole: what counts of an input along one then counts of the result. None where left out. */
+  readonly axisOf?: AxisRule<A>;
 }
 
 export type OpKind = "primitive" | "decomposable" | "host";

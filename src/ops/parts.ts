@@ -52,6 +52,7 @@ export const concatOp = op("concat", {
       return range(dy, axis, start - length, length);
     });
   },
+  axisOf: (axis, _, attrs) => (axis === attrs.axis ? undefined : axis),
 });
 
 /**
@@ -186,6 +187,7 @@ export function reverse(input: Blob, axis: number | readonly number[], options?:
 
 export const sliceOp = op("slice", {
   infer: ([x], { sizes }: SliceAttrs): BlobType => ({ dtype: x!.dtype, shape: sizes }),
+  axisOf: (axis, x, { sizes, steps }) => (sizes[axis] === x.shape[axis] && steps[axis] === 1 ? axis : undefined),
   // Elements go back to their places: zeros between those of a step, then before and after.
   grad: ({ inputs: [x], dy, attrs: { starts, sizes, steps } }) => {
     const backward = steps.flatMap((step, axis) => (step < 0 ? [axis] : []));
