@@ -25,6 +25,7 @@ export * as onnx from "./api/onnx.js";
 export * as optimizer from "./api/optimizer.js";
 export * as placement from "./api/placement.js";
 export * as regularizers from "./api/regularizers.js";
+export * as savedModel from "./api/saved-model.js";
 export * as scope from "./api/scope.js";
 export * as train from "./api/train.js";
 export type * from "./api/types.js";

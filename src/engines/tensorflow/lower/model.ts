@@ -76,18 +76,8 @@ export function lowerJob(id: string, graph: Graph, handleOf: (variable: string) 
     reads.push(read);
     names.set(blob!, read);
   }
-  const rows: Readonly<Record<string, Emitter<never> | undefined>> = table;
   const inPlace = updatesInPlace(graph);
-  for (const node of graph.nodes) {
-    if (node.op === "placeholder" || node.op === "variable" || inPlace.has(node.outputs[0]!)) continue;
-    const emitter = rows[node.op];
-    if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
-    const inputs = node.inputs.map((input) => names.get(input)!);
-    to.label = node.name ?? node.op;
-    const made = [emitter(to, inputs, node.attrs as never, node.outputs, node)].flat();
-    for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
-  }
-  to.label = undefined;
+  lowerNodes(to, graph, names, inPlace);
   // A root may be asked for twice or be an input, so each leaves through a node of its own.
   const leave = (blob: Blob): string =>
     to.one("Identity", [encode(to, names.get(blob)!, blob.dtype)], { T: type(edgeTypes[blob.dtype]) });
@@ -124,6 +114,26 @@ export function lowerJob(id: string, graph: Graph, handleOf: (variable: string) 
   const refused = to.one("Identity", [failed], { T }, { control: before });
   const done = to.one("Merge", [committed, refused], { T, N: { int: 2 } });
   return { nodes: to.nodes, feeds, outputs, done, checks };
+}
+
+/** Lowers what lies behind the inputs, whose values `names` has, and adds the values of all else to it. */
+export function lowerNodes(
+  to: Lowering,
+  graph: Graph,
+  names: Map<Blob, string>,
+  skipped: { has(blob: Blob): boolean } = new Set(),
+): void {
+  const rows: Readonly<Record<string, Emitter<never> | undefined>> = table;
+  for (const node of graph.nodes) {
+    if (node.op === "placeholder" || node.op === "variable" || skipped.has(node.outputs[0]!)) continue;
+    const emitter = rows[node.op];
+    if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
+    const inputs = node.inputs.map((input) => names.get(input)!);
+    to.label = node.name ?? node.op;
+    const made = [emitter(to, inputs, node.attrs as never, node.outputs, node)].flat();
+    for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
+  }
+  to.label = undefined;
 }
 
 /** A bool of rank 0: no element lies outside the check's range; NaN does not, as in `assertCheck`. */
