@@ -26,6 +26,7 @@ export * as optimizer from "./api/optimizer.js";
 export * as placement from "./api/placement.js";
 export * as random from "./api/random.js";
 export * as regularizers from "./api/regularizers.js";
+export * as savedModel from "./api/saved-model.js";
 export * as scope from "./api/scope.js";
 export * as train from "./api/train.js";
 export type * from "./api/types.js";

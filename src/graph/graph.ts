@@ -13,6 +13,8 @@ export interface Node {
   readonly outputs: readonly Blob[];
   /** The name the user gave or the automatic one; absent on nodes that gradients and passes made. */
   readonly name: string | undefined;
+  /** Where the user placed it, `cpu` or `gpu:0`; absent where nothing was said. Gradients and rewrites stay where their op is. */
+  readonly device?: string;
 }
 
 /** A hidden output tested before a step is committed: every element must lie in [low, high]. */

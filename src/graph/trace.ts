@@ -33,6 +33,8 @@ export class GraphBuilder {
   naming = false;
   /** What makes the nodes that are added now, where that is not the user's function: `the gradient of 'dense1-matmul'`. */
   origin: string | undefined;
+  /** Tells where the nodes that are added now are placed: `cpu` or `gpu:0`, undefined where nothing was said. */
+  device: () => string | undefined = () => undefined;
 
   constructor(readonly context: TraceContext) {}
 
@@ -88,6 +90,7 @@ export class GraphBuilder {
     attrs: Attrs,
     types: readonly BlobType[],
     name: string | undefined,
+    device = this.device(),
   ): readonly Blob[] {
     for (const type of types) {
       if (type.shape.length === 0) throw bug(`${op} inferred a rank-0 shape`);
@@ -96,7 +99,14 @@ export class GraphBuilder {
       }
     }
     const outputs: Blob[] = [];
-    const node: Node = { op, inputs: Object.freeze([...inputs]), attrs: Object.freeze({ ...attrs }), outputs, name };
+    const node: Node = {
+      op,
+      inputs: Object.freeze([...inputs]),
+      attrs: Object.freeze({ ...attrs }),
+      outputs,
+      name,
+      ...(device === undefined ? {} : { device }),
+    };
     for (const [index, type] of types.entries()) outputs.push(new Blob(node, index, type));
     Object.freeze(outputs);
     if (this.origin !== undefined) origins.set(node, this.origin);
@@ -125,7 +135,7 @@ export class GraphBuilder {
     for (const node of [...this.nodes]) {
       if (!node.inputs.some((input) => moved.has(input))) continue;
       const inputs = node.inputs.map((input) => moved.get(input) ?? input);
-      const outputs = this.append(node.op, inputs, node.attrs, node.outputs, undefined);
+      const outputs = this.append(node.op, inputs, node.attrs, node.outputs, undefined, node.device);
       for (const [i, output] of node.outputs.entries()) moved.set(output, outputs[i]!);
     }
     return moved.get(value) ?? value;

@@ -95,6 +95,11 @@ export class ReadyJob {
     if (old !== undefined) this.#keep({ ...old, traced, compiled: { ...old.compiled, watches: compiled.watches } });
   }
 
+  /** Whether an op of the function is placed on a GPU. */
+  get wantsGpu(): boolean {
+    return this.latest.traced.builder.nodes.some(({ device }) => device?.startsWith("gpu"));
+  }
+
   /** Names of the native graphs in the engine. */
   get natives(): readonly string[] {
     const loaded = [...this.#variants.values()].filter((variant) => variant.loaded);

@@ -129,6 +129,7 @@ const outside: Readonly<Record<string, () => Values>> = {
   "formats.read": () => [join(folder, "none.npz")],
   "formats.write": () => [join(folder, "written.npz"), {}],
   "onnx.export": () => [flow.globalFunction({ name: "exported" }, () => null), join(folder, "model.onnx")],
+  "savedModel.export": () => [flow.globalFunction({ name: "exported" }, () => null), join(folder, "saved_model")],
   "train.CheckPoint.init": () => [],
   "train.CheckPoint.load": () => [join(folder, "model")],
   "train.CheckPoint.save": () => [join(folder, "model")],
