@@ -2,6 +2,7 @@ import { FlowError, nearest } from "../core/errors.js";
 import type { Tensor } from "../core/tensor.js";
 import type { Engine, NativeJob } from "../engines/engine.js";
 import { planModelLoad } from "../formats/load.js";
+import { extentOf } from "../graph/extent.js";
 import { inputsOf } from "../graph/graph.js";
 import { activeBuilder } from "../graph/trace.js";
 import { dce } from "../passes/dce.js";
@@ -85,6 +86,12 @@ async function exportedJob(
   // Behind the job's own results come those for watchers.
   const watched = traced.watches.filter(({ of }) => of === "value").length;
   const own = native.graph.outputs.slice(0, native.graph.outputs.length - watched);
+  const loose = traced.builder.outputs.slice(0, own.length).find((blob) => extentOf(blob) !== undefined);
+  if (loose !== undefined)
+    throw new FlowError(
+      "E_UNSUPPORTED",
+      `${where}: the size of '${loose.opName}' depends on values, shapes in ${format} are fixed; return something of a fixed size`,
+    );
   const graph = dce({ ...native.graph, outputs: own, checks: [] });
   const feeds = inputsOf(graph, "placeholder").map((node) => String(node.attrs.name));
   const given = placeholders.map((_, i) => argumentName(i));

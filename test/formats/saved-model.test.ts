@@ -174,6 +174,9 @@ describe("savedModel.export", () => {
       flow.assign(count, count.add(1));
       return count;
     });
+    const found = flow.globalFunction({ name: "found", returns: tp.Numpy }, [tp.Numpy.Placeholder([4])], (x) =>
+      flow.argwhere(x, { name: "where" }),
+    );
     const open = flow.globalFunction({ name: "open", returns: tp.Numpy }, [tp.Numpy.Placeholder([null, 2])], (x) => x);
     const say = async (task: () => Promise<void>): Promise<string> => (await failure(task)).message;
     const { export: exportTo } = flow.savedModel;
@@ -191,6 +194,10 @@ describe("savedModel.export", () => {
       /'x' would name two outputs.*E_DUPLICATE/,
     );
     expect(await say(() => exportTo(counting, dir))).toMatch(/updates variable 'count', an exported SavedModel has no/);
+    expect(await say(() => exportTo(found, dir))).toMatch(
+      /the size of 'where.*' depends on values, shapes in .* are fixed/,
+    );
+    expect(await say(() => flow.onnx.export(found, join(folder, "m.onnx")))).toMatch(/in an ONNX model are fixed/);
     expect(await say(() => exportTo(open, dir))).toMatch(/an argument is float32\[\?,2\], shapes in .* are fixed/);
     expect(await say(() => exportTo(job, join(folder, "none", "m")))).toMatch(/its parent '.*' does not exist/);
     expect(await say(() => exportTo(job, dir, { modelDir: join(folder, "none") }))).toMatch(/E_CKPT_DIR/);
