@@ -44,12 +44,15 @@ export function addN(inputs: readonly Blob[], options?: Named): Blob {
   const odd = inputs.find((x) => !sameShape(x.shape, inputs[0].shape));
   if (odd !== undefined)
     throw new FlowError("E_SHAPE", `addN: got ${textOf(inputs[0])} and ${textOf(odd)}, expected equal shapes`);
+  for (const x of inputs) broadcastType("addN", inputs[0], x);
   return inputs.reduce((sum, x, i) => add(sum, x, i === inputs.length - 1 ? last : {}));
 }
 
 /** `(x - y)²`, broadcast.  @flow math.squared_difference */
 export const squaredDifference: Binary = (x, y, options) => {
-  const difference = subtract(...operands("squaredDifference", x, y));
+  const [a, b] = operands("squaredDifference", x, y);
+  broadcastType("squaredDifference", a, b);
+  const difference = subtract(a, b);
   return multiply(difference, difference, named("squaredDifference", options));
 };
 

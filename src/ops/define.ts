@@ -97,7 +97,7 @@ export function hostOp<const N extends string, A extends Attrs>(
 export type None = Readonly<Record<never, never>>;
 
 /** The type of an elementwise op on two operands of one dtype, by numpy broadcasting. */
-export function broadcastType(where: string, x: Blob, y: Blob): BlobType {
+export function broadcastType(where: string, x: BlobType, y: BlobType): BlobType {
   if (x.dtype !== y.dtype) {
     throw new FlowError(
       "E_DTYPE",
@@ -107,7 +107,7 @@ export function broadcastType(where: string, x: Blob, y: Blob): BlobType {
   const result = broadcastShapes(x.shape, y.shape);
   if ("conflict" in result) {
     const rank = Math.max(x.shape.length, y.shape.length);
-    const at = (blob: Blob): number => blob.shape[result.conflict - rank + blob.shape.length]!;
+    const at = (blob: BlobType): number => blob.shape[result.conflict - rank + blob.shape.length]!;
     throw new FlowError(
       "E_SHAPE",
       `${where}: cannot broadcast ${textOf(x)} with ${textOf(y)}: dimension ${result.conflict} is ${at(x)} on the left and ${at(y)} on the right`,

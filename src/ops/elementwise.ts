@@ -204,11 +204,11 @@ export const greater: Binary = compare(greaterOp);
 export const greaterEqual: Binary = compare(greaterEqualOp);
 
 /** 1 where both operands are not 0, broadcast, as int8.  @flow math.logical_and */
-export const logicalAnd: Binary = (x, y, options) =>
-  multiply(
-    ...(operands("logicalAnd", x, y).map((blob) => notEqual(blob, 0)) as [Blob, Blob]),
-    named("logicalAnd", options),
-  );
+export const logicalAnd: Binary = (x, y, options) => {
+  const [a, b] = operands("logicalAnd", x, y).map((blob) => notEqual(blob, 0)) as [Blob, Blob];
+  broadcastType("logicalAnd", a, b);
+  return multiply(a, b, named("logicalAnd", options));
+};
 
 /** 1 where a floating `x` is neither NaN nor infinite, as int8. */
 // biome-ignore lint/suspicious/noShadowRestrictedNames: the name the field has for it

@@ -1,6 +1,6 @@
 import type { DType } from "../core/dtype.js";
 import { checkOptions, FlowError } from "../core/errors.js";
-import { sameShape, sizeOf } from "../core/shape.js";
+import { broadcastShapes, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { extentOf } from "../graph/extent.js";
 import { emit, emitCheck, textOf } from "../graph/trace.js";
@@ -202,6 +202,11 @@ export function oneHot(indices: Blob, depth: number, options: OneHotOptions = {}
 export function maskedFill(x: Blob, mask: Blob, value: number, options?: Named): Blob {
   requireBlob("maskedFill", "x", x);
   requireBlob("maskedFill", "mask", mask);
+  if ("conflict" in broadcastShapes(x.shape, mask.shape))
+    throw new FlowError(
+      "E_SHAPE",
+      `maskedFill: cannot broadcast ${textOf(x)} with the mask ${textOf(mask)}: from the last on, dimensions must be equal or 1`,
+    );
   return where(mask, value, x, named("maskedFill", options));
 }
 
@@ -255,7 +260,10 @@ export function unsortedSegmentSum(
   numSegments: number,
   options: SegmentOptions = {},
 ): Blob {
-  const text = "unsortedSegmentSum";
+  return segmentSums("unsortedSegmentSum", data, segmentIds, numSegments, options);
+}
+
+function segmentSums(text: string, data: Blob, segmentIds: Blob, numSegments: number, options: SegmentOptions): Blob {
   const { axis = 0, name } = checkOptions(text, options, ["axis", "name"]);
   requireBlob(text, "data", data);
   requireIndices(text, "segmentIds", segmentIds);
@@ -281,7 +289,7 @@ export function unsortedSegmentSumLike(data: Blob, segmentIds: Blob, like: Blob,
   const text = "unsortedSegmentSumLike";
   const { axis = 0 } = checkOptions(text, options, ["axis", "name"]);
   for (const [what, blob] of Object.entries({ data, segmentIds, like })) requireBlob(text, what, blob);
-  return unsortedSegmentSum(data, segmentIds, like.shape[normalizeAxis(text, like.shape.length, axis)]!, options);
+  return segmentSums(text, data, segmentIds, like.shape[normalizeAxis(text, like.shape.length, axis)]!, options);
 }
 
 /**

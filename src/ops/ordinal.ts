@@ -60,7 +60,10 @@ export function categoricalOrdinalEncode(
         `${text}: ${what} is the result of ${blob.node.op} '${blob.opName}', expected a variable as getVariable gives it`,
       );
     if (blob.dtype !== dtype)
-      throw new FlowError("E_DTYPE", `${text}: ${what} is ${textOf(blob)}, expected ${dtype}, the dtype of the input`);
+      throw new FlowError(
+        "E_DTYPE",
+        `${text}: ${what} is ${textOf(blob)}, expected ${dtype}, the dtype of the input ${textOf(inputTensor)}`,
+      );
   }
   if (table.shape.length !== 1 || table.shape[0]! % 2 !== 0 || !sameShape(size.shape, [1]))
     throw new FlowError(

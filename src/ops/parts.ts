@@ -68,6 +68,12 @@ export function stack(inputs: readonly Blob[], axis = 0, options?: Named): Blob 
   const last = named("stack", options);
   requireBlobs("stack", "inputs", inputs);
   const at = normalizeAxis("stack", inputs[0].shape.length + 1, axis);
+  const odd = inputs.find((x) => x.dtype !== inputs[0].dtype || !sameShape(x.shape, inputs[0].shape));
+  if (odd !== undefined)
+    throw new FlowError(
+      odd.dtype === inputs[0].dtype ? "E_SHAPE" : "E_DTYPE",
+      `stack: got ${textOf(inputs[0])} and ${textOf(odd)}, expected equal dtypes and shapes`,
+    );
   return concat(
     inputs.map((x) => expandDims(x, axis)),
     { ...last, axis: at },
@@ -116,7 +122,7 @@ export function slice(
     if (!(Number.isInteger(start) && Number.isInteger(count) && start >= 0 && count > 0 && start + count <= d))
       throw new FlowError(
         "E_ARGUMENT",
-        `slice: begin ${begin[i]} and size ${size[i]} on axis ${i} lie outside its ${d} elements of ${textOf(x)}`,
+        `slice: begin ${begin[i]} and size ${size[i]} on axis ${i} lie outside its ${d} elements of ${textOf(x)}; expected integers, a size of at least 1 and begin + size of at most ${d}`,
       );
   }
   return emit(sliceOp, [x], { starts, sizes, steps: starts.map(() => 1) }, name);

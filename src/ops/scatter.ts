@@ -35,7 +35,7 @@ function slicesOf(op: string, indices: Blob, what: string, shape: Shape, { name 
   if (depth > shape.length)
     throw new FlowError(
       "E_SHAPE",
-      `${op}: indices are ${textOf(indices)}, whose last dimension of ${depth} is more than the ${shape.length} axes of ${what}; it says how many axes are indexed`,
+      `${op}: indices are ${textOf(indices)}, expected a last dimension of at most ${shape.length}, the number of axes of ${what}; it says how many of them are indexed`,
     );
   const lead = indices.shape.slice(0, -1);
   const entries = sizeOf(lead);

@@ -137,7 +137,10 @@ export const broadcastToOp = op("broadcastTo", {
   infer: ([x], { shape }: { readonly shape: Shape }): BlobType => {
     const result = broadcastShapes(x!.shape, shape);
     if ("conflict" in result || !sameShape(result.shape, shape))
-      throw new FlowError("E_SHAPE", `broadcastTo: ${textOf(x!)} does not broadcast to [${shape.join(",")}]`);
+      throw new FlowError(
+        "E_SHAPE",
+        `broadcastTo: cannot broadcast ${textOf(x!)} to [${shape.join(",")}]: from the last on, its dimensions must be equal or 1`,
+      );
     return { dtype: x!.dtype, shape };
   },
   // The driver sums the cotangent over the repeated axes.
@@ -240,7 +243,15 @@ export function broadcastLike(x: Blob, like: Blob, options: BroadcastLikeOptions
   requireBlob("broadcastLike", "x", x);
   requireBlob("broadcastLike", "like", like);
   const last = name === undefined ? {} : { name };
-  if (broadcastAxes === undefined) return broadcastTo(x, like.shape, last);
+  if (broadcastAxes === undefined) {
+    const common = broadcastShapes(x.shape, like.shape);
+    if ("conflict" in common || !sameShape(common.shape, like.shape))
+      throw new FlowError(
+        "E_SHAPE",
+        `broadcastLike: cannot broadcast ${textOf(x)} to ${textOf(like)}: from the last on, its dimensions must be equal or 1`,
+      );
+    return broadcastTo(x, like.shape, last);
+  }
   requireList("broadcastLike", "broadcastAxes", broadcastAxes);
   const axes = broadcastAxes.map((axis) => normalizeAxis("broadcastLike", like.shape.length, axis));
   const kept = like.shape.map((d, i) => (axes.includes(i) ? 1 : d));

@@ -107,7 +107,7 @@ export const sqrtOp = unary("sqrt", ({ y, dy }) => [divide(multiply(dy, 0.5), y)
 
 /** `1 / sqrt(x)`.  @flow math.rsqrt */
 export const rsqrt: Unary = (x, options) => {
-  requireBlob("rsqrt", "x", x);
+  requireFloat("rsqrt", x);
   return divide(1, sqrt(x), named("rsqrt", options));
 };
 
