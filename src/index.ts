@@ -24,7 +24,9 @@ export * as nn from "./api/nn.js";
 export * as onnx from "./api/onnx.js";
 export * as optimizer from "./api/optimizer.js";
 export * as placement from "./api/placement.js";
+export * as random from "./api/random.js";
 export * as regularizers from "./api/regularizers.js";
+export * as savedModel from "./api/saved-model.js";
 export * as scope from "./api/scope.js";
 export * as train from "./api/train.js";
 export type * from "./api/types.js";
@@ -82,7 +84,8 @@ export {
   clipByValue as clip,
   clipByValue as clipByScalar,
 } from "./ops/binary.js";
-export { cast, where } from "./ops/elementwise.js";
+export { cast } from "./ops/elementwise.js";
+export { elemCnt } from "./ops/extent.js";
 export {
   type GatherOptions,
   gather,
@@ -95,19 +98,28 @@ export {
 } from "./ops/indexing.js";
 export { matmul } from "./ops/linalg.js";
 export { type SmoothL1Options, smoothL1Loss } from "./ops/loss.js";
+export { argsort, type SortDirection, type SortOptions, sort } from "./ops/order.js";
+export { type CategoricalOrdinalEncodeOptions, categoricalOrdinalEncode } from "./ops/ordinal.js";
 export { concat, type PadOptions, pad, reverse, type SliceRange, slice, sliceV2, stack } from "./ops/parts.js";
 export { type CustomFunction, type CustomOp, registerOp, type UserOpBuilder, userOpBuilder } from "./ops/register.js";
+export { gatherNd, scatterNd, tensorScatterNdAdd, tensorScatterNdUpdate } from "./ops/scatter.js";
+export { type ArgwhereOptions, argwhere, nonzero, where } from "./ops/selection.js";
 export { constant, constantLike, constantScalar, onesLike, zerosLike } from "./ops/sources.js";
 export {
   broadcastLike,
   broadcastTo,
+  broadcastToCompatibleWith,
+  dynamicReshape,
   expandDims,
   identity,
+  identityN,
   reshape,
+  reshapeLike,
   squeeze,
   tile,
   transpose,
 } from "./ops/structure.js";
+export { samePadding } from "./ops/window.js";
 export { assign } from "./variables/assign.js";
 export { getVariable, type VariableOptions } from "./variables/registry.js";
 

@@ -16,9 +16,12 @@ import { rows as indexing } from "./ops/indexing.cases.js";
 import { rows as linalg } from "./ops/linalg.cases.js";
 import { rows as loss } from "./ops/loss.cases.js";
 import { rows as norm } from "./ops/norm.cases.js";
+import { rows as order } from "./ops/order.cases.js";
 import { rows as parts } from "./ops/parts.cases.js";
 import { rows as reduce } from "./ops/reduce.cases.js";
 import type { Row } from "./ops/rows.js";
+import { rows as scatter } from "./ops/scatter.cases.js";
+import { rows as selection } from "./ops/selection.cases.js";
 import { rows as structure } from "./ops/structure.cases.js";
 import { rows as unary } from "./ops/unary.cases.js";
 
@@ -30,6 +33,9 @@ const rows: readonly Row[] = [
   ...parts,
   ...reduce,
   ...indexing,
+  ...order,
+  ...scatter,
+  ...selection,
   ...linalg,
   ...conv,
   ...loss,
@@ -66,6 +72,9 @@ test("every op has a row and every key is its op's name", () => {
     ...["logicalAnd", "reduceMean", "reduceVariance", "reduceStd", "reduceEuclideanNorm", "reduceAny", "reduceAll"],
     ...["stack", "reverse", "oneHot", "maskedFill", "tril", "squeeze", "expandDims", "broadcastLike", "tile"],
     ...["biasAdd", "softmaxCrossEntropyWithLogits", "sparseCrossEntropy", "sigmoidCrossEntropyWithLogits"],
+    ...["argsort", "sort", "gatherNd", "scatterNd", "tensorScatterNdAdd", "tensorScatterNdUpdate", "argwhere"],
+    ...["nonzero", "elemCnt", "reducedShapeElemCnt", "uniqueWithCounts", "reshapeLike", "dynamicReshape", "identityN"],
+    ...["broadcastToCompatibleWith", "samePadding", "squareSum"],
     ...["smoothL1Loss", "moments", "batchNormalization", "layerNorm", "l2Normalize", "maxPoolTwice"],
   ]);
   const hostOnly = Object.values(ops)

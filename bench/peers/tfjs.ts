@@ -1,9 +1,8 @@
-import { existsSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, sep } from "node:path";
-import { candidates } from "#src/engines/tensorflow/session/binding.js";
+import { dirname, sep } from "node:path";
 import { batchOf, weightsOf } from "../cases.js";
 import { serve, sumOfSquares } from "./serve.js";
+import { openTfjsNode } from "./tfjs-node.js";
 
 const require = createRequire(new URL("../tfjs/package.json", import.meta.url));
 const backend = process.argv[2]!;
@@ -12,16 +11,6 @@ const backend = process.argv[2]!;
 const tf: any = backend === "tensorflow" ? openTfjsNode() : require("@tensorflow/tfjs");
 // biome-ignore lint/suspicious/noExplicitAny: as above
 const wasm: any = backend === "wasm" ? require("@tensorflow/tfjs-backend-wasm") : undefined;
-
-/** tfjs-node's own JavaScript on the binding that `onestep setup tensorflow` built; it runs on Node below 23. */
-function openTfjsNode(): unknown {
-  const folder = dirname(require.resolve("@tensorflow/tfjs-node/package.json"));
-  const built = candidates().find((candidate) => candidate.built);
-  if (built === undefined) throw new Error("no tfjs-node is set up; run npx onestep setup tensorflow");
-  for (const part of ["lib", "deps"])
-    if (!existsSync(join(folder, part))) symlinkSync(join(built.folder, part), join(folder, part));
-  return require("@tensorflow/tfjs-node");
-}
 
 await serve({
   version: `4.22.0 ${backend}`,

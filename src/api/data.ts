@@ -10,3 +10,4 @@ export type { Arrays, ElementContext, IndexedSource } from "../data/sized.js";
 export { ArrayBatchSource, BatchSource, type BatchState } from "../data/source.js";
 export type { StreamContext, StreamSource } from "../data/stream.js";
 export { type BatchOf, batches } from "../job/batches.js";
+export { type DecodeRandomOptions, decodeRandom } from "../ops/random.js";

@@ -38,6 +38,7 @@ export {
   square,
   subtract,
 } from "../ops/elementwise.js";
+export { type ReducedShapeElemCntOptions, reducedShapeElemCnt } from "../ops/extent.js";
 export {
   argmax,
   type SegmentOptions,
@@ -65,6 +66,7 @@ export {
   reduceVariance,
 } from "../ops/reduce.js";
 export { erf, erfc, lgamma } from "../ops/special.js";
+export { broadcastToCompatibleWith } from "../ops/structure.js";
 export {
   acos,
   acosh,

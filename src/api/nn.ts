@@ -24,4 +24,4 @@ export {
   moments,
 } from "../ops/norm.js";
 export { avgPool2d, maxPool2d } from "../ops/pool.js";
-export { dropout } from "../ops/random.js";
+export { dropout, randomMaskLike } from "../ops/random.js";

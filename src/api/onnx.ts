@@ -4,3 +4,4 @@
  */
 
 export { exportOnnx as export, type OnnxExportOptions } from "../job/export-onnx.js";
+export type { ExportOptions } from "../job/exported-job.js";

@@ -33,11 +33,13 @@ export type {
 export type { ClipOptions } from "../ops/binary.js";
 export type { GradContext, GradRule, Named } from "../ops/define.js";
 export type { Binary, Unary } from "../ops/elementwise.js";
+export type { ElemCntOptions } from "../ops/extent.js";
 export type { BiasAddOptions, MatmulOptions } from "../ops/linalg.js";
 export type { SoftmaxOptions } from "../ops/loss.js";
 export type { ConcatOptions } from "../ops/parts.js";
 export type { PoolOptions } from "../ops/pool.js";
 export type { UserOpCall } from "../ops/register.js";
+export type { IndexDType } from "../ops/selection.js";
 export type { ConstantOptions, LikeOptions } from "../ops/sources.js";
 export type { BroadcastLikeOptions, SqueezeOptions, TransposeOptions } from "../ops/structure.js";
 export type { Padding, PaddingName } from "../ops/window.js";

@@ -22,13 +22,14 @@ export function backpropagate(
   seeds?: readonly Blob[],
 ): readonly (Blob | null)[] {
   const builder = currentBuilder("gradients");
-  const { naming, origin } = builder;
+  const { naming, origin, device } = builder;
   builder.naming = false;
   try {
     return propagate(builder, ys, xs, seeds);
   } finally {
     builder.naming = naming;
     builder.origin = origin;
+    builder.device = device;
   }
 }
 
@@ -57,6 +58,7 @@ function propagate(
     if (op === undefined) throw bug(`gradients met '${node.op}'`);
     if (op.grad === "stop") continue;
     builder.origin = `the gradient of ${label(node)}`;
+    builder.device = () => node.device;
     const parts = op.grad === undefined ? throughParts(op, node, dys) : op.grad(contextOf(node, dys));
     if (parts === undefined) throw missingGradient(node, nodes, xs, ys, reached);
     for (const [i, input] of node.inputs.entries()) {

@@ -49,14 +49,27 @@ export async function saveElements<V extends StoredVariable>(
   elements: (variable: V) => Pieces | Promise<Pieces>,
   state: RunState | undefined,
 ): Promise<void> {
+  checkStored(variables);
+  await placeDirectory(where, dir, (aside) => writeTree(aside, variables, elements, state));
+}
+
+/**
+ * Lets `fill` write into a fresh directory beside `dir`, which must be absent or an empty directory in an existing parent, and
+ * renames it to `dir`.
+ */
+export async function placeDirectory(
+  where: string,
+  dir: string,
+  fill: (aside: string) => Promise<void>,
+): Promise<void> {
   if (dir === "" || dir.includes("\0")) {
     const what = dir === "" ? "is empty" : "has a NUL in it";
     throw new FlowError("E_CKPT_DIR", `${where}: the path ${what}, expected the path of a new directory`);
   }
-  checkStored(variables);
   const target = await guarded(where, dir, () => freeTarget(where, dir));
   await placeAside(where, dir, target, async (aside) => {
-    await writeTree(aside, variables, elements, state);
+    await mkdir(aside);
+    await fill(aside);
     await place(where, dir, aside, target);
   });
 }
@@ -142,7 +155,6 @@ async function writeTree<V extends StoredVariable>(
   elements: (variable: V) => Pieces | Promise<Pieces>,
   state: RunState | undefined,
 ): Promise<void> {
-  await mkdir(root);
   await mapBounded(variables, async (variable) => {
     const { name, dtype, shape, fileName } = variable;
     const pieces = await elements(variable);

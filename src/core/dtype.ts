@@ -1,18 +1,18 @@
 /** Element types. `bool` lives inside graphs only; float16 is a storage type whose host form is Float32Array. */
 export type DType = "float32" | "float64" | "float16" | "int8" | "uint8" | "int32" | "int64" | "bool";
 
-/** Typed array that holds a dtype on the host. */
-export type DataOf<D extends DType> = D extends "float32" | "float16"
-  ? Float32Array<ArrayBuffer>
+/** Typed array that holds a dtype on the host; B is the kind of memory under it. */
+export type DataOf<D extends DType, B extends ArrayBufferLike = ArrayBuffer> = D extends "float32" | "float16"
+  ? Float32Array<B>
   : D extends "float64"
-    ? Float64Array<ArrayBuffer>
+    ? Float64Array<B>
     : D extends "int8"
-      ? Int8Array<ArrayBuffer>
+      ? Int8Array<B>
       : D extends "int32"
-        ? Int32Array<ArrayBuffer>
+        ? Int32Array<B>
         : D extends "int64"
-          ? BigInt64Array<ArrayBuffer>
-          : Uint8Array<ArrayBuffer>;
+          ? BigInt64Array<B>
+          : Uint8Array<B>;
 
 export type Data = DataOf<DType>;
 

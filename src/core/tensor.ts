@@ -13,7 +13,7 @@ export interface Tensor<D extends DType = DType> {
 export type NestedArray = readonly (number | bigint | NestedArray)[];
 
 /** What a feed of dtype D may be: an NdArray, its typed array in C order, or nested numbers. */
-export type ArrayLike<D extends DType = DType> = NdArray<D> | DataOf<D> | NestedArray;
+export type ArrayLike<D extends DType = DType> = NdArray<D> | DataOf<D, ArrayBufferLike> | NestedArray;
 
 /** A tensor of zeros whose buffer native code may keep. */
 export function zeros<D extends DType>(dtype: D, shape: Shape): Tensor<D> {
@@ -39,7 +39,7 @@ export class NdArray<D extends DType = DType> implements Tensor<D> {
   readonly shape: Shape;
   /** The elements, last axis fastest. */
   readonly data: DataOf<D>;
-  constructor(data: DataOf<D>, shape: Shape, dtype?: D) {
+  constructor(data: DataOf<D, ArrayBufferLike>, shape: Shape, dtype?: D) {
     if (data.length !== sizeOf(shape)) {
       throw new FlowError(
         "E_SHAPE",
@@ -48,7 +48,8 @@ export class NdArray<D extends DType = DType> implements Tensor<D> {
     }
     this.dtype = dtype ?? (dtypeOf(data) as D);
     this.shape = Object.freeze([...shape]);
-    this.data = data;
+    // A bare `Float32Array` in a signature is one over any memory; whoever feeds an array gets a copy of it.
+    this.data = data as DataOf<D>;
     Object.freeze(this);
   }
 

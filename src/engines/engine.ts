@@ -39,6 +39,8 @@ export interface Staging {
  * variable; tensors handed out are the caller's.
  */
 export interface EngineSession {
+  /** Whether there is a GPU for the ops that are placed on one. */
+  readonly gpu: boolean;
   /** Adds jobs and variables; values that exist stay. */
   extend(program: Program): Promise<void>;
   /** Runs a job; `feeds` in the order of the graph's placeholders. Returns its outputs after updates are committed. */

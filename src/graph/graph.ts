@@ -13,6 +13,8 @@ export interface Node {
   readonly outputs: readonly Blob[];
   /** The name the user gave or the automatic one; absent on nodes that gradients and passes made. */
   readonly name: string | undefined;
+  /** Where the user placed it, `cpu` or `gpu:0`; absent where nothing was said. Gradients and rewrites stay where their op is. */
+  readonly device?: string;
 }
 
 /** A hidden output tested before a step is committed: every element must lie in [low, high]. */
@@ -22,7 +24,7 @@ export interface Check {
   readonly high: number;
   /** Begins the message: `sparseSoftmaxCrossEntropyWithLogits 'loss': label`. */
   readonly what: string;
-  readonly code: "E_INDEX" | "E_LABEL" | "E_NUMERICS";
+  readonly code: "E_ARGUMENT" | "E_INDEX" | "E_LABEL" | "E_NUMERICS";
   /** The message in place of one made of `what`, the value and the range. */
   readonly message?: string;
 }

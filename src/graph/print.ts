@@ -2,16 +2,17 @@ import { typeText } from "../core/shape.js";
 import type { Blob } from "./blob.js";
 import type { Attrs, Graph, Node } from "./graph.js";
 
-/** One line per node, `%3:float32[2,3] = multiply %1 %2`, then outputs, updates and checks. */
+/** One line per node, `%3:float32[2,3] = multiply %1 %2` (and `@gpu:0` where it was placed), then outputs, updates and checks. */
 export function print(graph: Graph): string {
   const numbers = new Map<Blob, number>();
   for (const node of graph.nodes) for (const output of node.outputs) numbers.set(output, numbers.size);
   const ref = (blob: Blob): string => `%${numbers.get(blob) ?? "?"}`;
   const line = (node: Node): string => {
     const results = node.outputs.map((output) => `${ref(output)}:${typeText(output.dtype, output.shape)}`).join(", ");
-    const { op, attrs } = node;
+    const { op, attrs, device } = node;
     if (op === "placeholder" || op === "variable") return `${results} = ${op} '${String(attrs.name)}'`;
-    return [`${results} =`, op, ...node.inputs.map(ref), ...attrsText(attrs)].join(" ");
+    const place = device === undefined ? [] : [`@${device}`];
+    return [`${results} =`, op, ...node.inputs.map(ref), ...attrsText(attrs), ...place].join(" ");
   };
   return [
     ...graph.nodes.map(line),

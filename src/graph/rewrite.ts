@@ -22,6 +22,7 @@ export function rewrite(graph: Graph, context: TraceContext, rule: Rule): Rewrit
   building(builder, () => {
     for (const node of graph.nodes) {
       const inputs = node.inputs.map(map);
+      builder.device = () => node.device;
       const keep = (): readonly Blob[] => {
         if (!inputs.every((input, i) => input === node.inputs[i]))
           return builder.append(node.op, inputs, node.attrs, node.outputs, node.name);

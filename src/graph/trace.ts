@@ -1,12 +1,14 @@
 import { bug, FlowError } from "../core/errors.js";
 import { typeText } from "../core/shape.js";
 import { Blob, type BlobType, type Operators } from "./blob.js";
+import { type AxisRule, carryExtent } from "./extent.js";
 import type { Attrs, Check, Graph, InputAttrs, Node } from "./graph.js";
 
 /** What `emit` needs of an op: its name and its shape rule. */
 export interface Shaped<A extends Attrs> {
   readonly name: string;
   readonly infer: (inputs: readonly Blob[], attrs: A) => BlobType | readonly BlobType[];
+  readonly axisOf?: AxisRule<A>;
 }
 
 /** What is known of the job being traced. */
@@ -31,6 +33,8 @@ export class GraphBuilder {
   naming = false;
   /** What makes the nodes that are added now, where that is not the user's function: `the gradient of 'dense1-matmul'`. */
   origin: string | undefined;
+  /** Tells where the nodes that are added now are placed: `cpu` or `gpu:0`, undefined where nothing was said. */
+  device: () => string | undefined = () => undefined;
 
   constructor(readonly context: TraceContext) {}
 
@@ -86,6 +90,7 @@ export class GraphBuilder {
     attrs: Attrs,
     types: readonly BlobType[],
     name: string | undefined,
+    device = this.device(),
   ): readonly Blob[] {
     for (const type of types) {
       if (type.shape.length === 0) throw bug(`${op} inferred a rank-0 shape`);
@@ -94,7 +99,14 @@ export class GraphBuilder {
       }
     }
     const outputs: Blob[] = [];
-    const node: Node = { op, inputs: Object.freeze([...inputs]), attrs: Object.freeze({ ...attrs }), outputs, name };
+    const node: Node = {
+      op,
+      inputs: Object.freeze([...inputs]),
+      attrs: Object.freeze({ ...attrs }),
+      outputs,
+      name,
+      ...(device === undefined ? {} : { device }),
+    };
     for (const [index, type] of types.entries()) outputs.push(new Blob(node, index, type));
     Object.freeze(outputs);
     if (this.origin !== undefined) origins.set(node, this.origin);
@@ -123,7 +135,7 @@ export class GraphBuilder {
     for (const node of [...this.nodes]) {
       if (!node.inputs.some((input) => moved.has(input))) continue;
       const inputs = node.inputs.map((input) => moved.get(input) ?? input);
-      const outputs = this.append(node.op, inputs, node.attrs, node.outputs, undefined);
+      const outputs = this.append(node.op, inputs, node.attrs, node.outputs, undefined, node.device);
       for (const [i, output] of node.outputs.entries()) moved.set(output, outputs[i]!);
     }
     return moved.get(value) ?? value;
@@ -198,7 +210,9 @@ export function emitAll<A extends Attrs>(
   let full: string | undefined;
   if (name !== undefined) builder.claim((full = builder.qualify(name)), op.name);
   else if (builder.naming) builder.claim((full = builder.autoName(op.name)), op.name);
-  return builder.append(op.name, inputs, attrs, isTypes(inferred) ? inferred : [inferred], full);
+  const outputs = builder.append(op.name, inputs, attrs, isTypes(inferred) ? inferred : [inferred], full);
+  if (op.axisOf !== undefined) carryExtent(inputs, attrs, outputs[0]!, op.axisOf);
+  return outputs;
 }
 
 /** Appends a one-output op to the current graph. */

@@ -77,7 +77,10 @@ export function randomUniformInitializer(minval = 0, maxval = 1, options: Initia
     number("randomUniformInitializer", "maxval", maxval),
   ];
   if (min > max)
-    throw new FlowError("E_ARGUMENT", `randomUniformInitializer: minval ${min} is more than maxval ${max}`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `randomUniformInitializer: minval ${min} is more than maxval ${max}, expected at most that`,
+    );
   if (!isFloat(dtype) && !(Number.isInteger(min) && Number.isInteger(max)))
     throw new FlowError("E_DTYPE", `randomUniformInitializer: bounds ${min}, ${max} must be integers for ${dtype}`);
   return Object.freeze({ kind: "uniform", min, max, dtype });

@@ -15,8 +15,7 @@ import { simplify } from "../passes/simplify.js";
 import { type VariableSpec, withVariables } from "../variables/registry.js";
 import { inspect } from "./debug.js";
 import { addNumericChecks } from "./numerics.js";
-import type { TracedJob } from "./trace-job.js";
-import type { Watch } from "./watch.js";
+import type { TracedJob, TracedWatch } from "./trace-job.js";
 
 /** One native graph and how the host part feeds it. */
 export interface CompiledPhase {
@@ -36,7 +35,7 @@ export interface CompiledJob {
   /** Nodes the job computes before each native run, inputs first. */
   readonly hostNodes: readonly Node[];
   /** Who gets the outputs behind the job's own, in their order. */
-  readonly watches: readonly Watch[];
+  readonly watches: readonly TracedWatch[];
   /** Every variable of the job, with slots and counters. */
   readonly variables: readonly VariableSpec[];
 }

@@ -27,12 +27,15 @@ export interface HostCall {
   readonly call: number;
 }
 
-const streamPath = (job: string, node: Node, call: number): readonly (string | number)[] => [
-  "op",
-  job,
-  node.name ?? node.op,
-  call,
-];
+/** What the stream of a node's draw is made from: a seed of its own and the call, else the session's seed, job, name and call. */
+function streamSource(
+  job: string,
+  { name, op, attrs }: Node,
+  { seed, call }: HostCall,
+): { readonly seed: number; readonly path: readonly (string | number)[] } {
+  const [own] = (attrs.seed ?? []) as readonly number[];
+  return own === undefined ? { seed, path: ["op", job, name ?? op, call] } : { seed: own, path: ["op", call] };
+}
 
 /** One thread that computes host ops without inputs; it never keeps an idle process alive. */
 class HostThread {
@@ -119,8 +122,9 @@ export class HostRunner {
           input.node.op === "placeholder" ? String(input.node.attrs.name) : hostFeed(input.node, input.index);
         return feeds.get(name) ?? missing(name);
       });
+      const { seed, path } = streamSource(this.job, node, call);
       const tensors = await findOp(node.op)!.host!(inputs, node.attrs, {
-        stream: streamOf(call.seed, ...streamPath(this.job, node, call.call)),
+        stream: streamOf(seed, ...path),
         call: call.call,
       });
       for (const [i, tensor] of tensors.entries()) feeds.set(hostFeed(node, i), tensor);
@@ -131,11 +135,11 @@ export class HostRunner {
     await this.#thread?.close();
   }
 
-  #draw({ seed, call }: HostCall): Draw {
+  #draw(call: HostCall): Draw {
     const answers = this.#sources.map((node) =>
-      this.#thread!.run({ op: node.op, attrs: node.attrs, seed, path: streamPath(this.job, node, call), call }),
+      this.#thread!.run({ op: node.op, attrs: node.attrs, call: call.call, ...streamSource(this.job, node, call) }),
     );
-    return { key: keyOf({ seed, call }), answers };
+    return { key: keyOf(call), answers };
   }
 }
 

@@ -95,6 +95,11 @@ export class ReadyJob {
     if (old !== undefined) this.#keep({ ...old, traced, compiled: { ...old.compiled, watches: compiled.watches } });
   }
 
+  /** Whether an op of the function is placed on a GPU. */
+  get wantsGpu(): boolean {
+    return this.latest.traced.builder.nodes.some(({ device }) => device?.startsWith("gpu"));
+  }
+
   /** Names of the native graphs in the engine. */
   get natives(): readonly string[] {
     const loaded = [...this.#variants.values()].filter((variant) => variant.loaded);
@@ -122,7 +127,7 @@ export class ReadyJob {
     const own = outputs.length - compiled.watches.length;
     return {
       result: traced.rebuild(outputs.slice(0, own)),
-      handled: compiled.watches.map(({ handle }, i) => attempt(() => handle(outputs[own + i]!))),
+      handled: compiled.watches.map(({ handle, cut }, i) => attempt(() => handle(cut(outputs[own + i]!, outputs)))),
     };
   }
 

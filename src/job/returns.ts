@@ -1,6 +1,9 @@
+import { allocate } from "../core/dtype.js";
 import { FlowError } from "../core/errors.js";
-import type { NdArray } from "../core/tensor.js";
+import { sizeOf } from "../core/shape.js";
+import { NdArray } from "../core/tensor.js";
 import { Blob } from "../graph/blob.js";
+import { extentOf } from "../graph/extent.js";
 import type { Form } from "./placeholder.js";
 import { type BundleType, type CallbackType, isForm, type Returns, type ValueType } from "./typing.js";
 
@@ -42,10 +45,10 @@ export function flattenReturns(job: string, value: unknown, returns: Returns | u
         "E_DTYPE",
         `job '${job}': its function returned a bool Blob${path === "" ? "" : ` at ${path}`}; bool lives inside graphs only, flow.cast it to int8`,
       );
-    const index = blobs.push(blob) - 1;
-    if (form === "ListNumpy") return (values) => [values[index]];
-    if (form === "ListListNumpy") return (values) => [[values[index]]];
-    return (values) => values[index];
+    const take = leaving(blob, blobs);
+    if (form === "ListNumpy") return (values) => [take(values)];
+    if (form === "ListListNumpy") return (values) => [[take(values)]];
+    return take;
   };
   /** Any nesting: of a bundle (`nothing` is false), or of a job without declared returns. */
   const free = (part: unknown, path: string, form: Form, nothing: boolean): Rebuild => {
@@ -92,6 +95,34 @@ export function flattenReturns(job: string, value: unknown, returns: Returns | u
   };
   if (returns === undefined) return free(value, "", "Numpy", true);
   return declared(value, isCallback(returns) ? returns.type : returns, "");
+}
+
+/**
+ * Lets a blob leave the job among `outputs`, with the count of what counts of it where that depends on values; the result takes it out of
+ * the outputs' values, cut to that count.
+ */
+export function leaving(blob: Blob, outputs: Blob[]): (values: readonly NdArray[]) => NdArray {
+  const index = outputs.push(blob) - 1;
+  const cut = cutting(blob, outputs);
+  return (values) => cut(values[index]!, values);
+}
+
+/** Cuts a blob's value to what counts of it, by a count that is put among `outputs`; leaves the value as it is where all counts. */
+export function cutting(blob: Blob, outputs: Blob[]): (value: NdArray, values: readonly NdArray[]) => NdArray {
+  const extent = extentOf(blob);
+  if (extent === undefined) return (value) => value;
+  const index = outputs.push(extent.count) - 1;
+  return (value, values) => firstAlong(value, extent.axis, values[index]!.item());
+}
+
+/** A copy of the first `count` entries along an axis. */
+function firstAlong({ data, shape, dtype }: NdArray, axis: number, count: number): NdArray {
+  const inner = sizeOf(shape.slice(axis + 1));
+  const [from, to] = [shape[axis]! * inner, count * inner];
+  const outer = sizeOf(shape.slice(0, axis));
+  const result = allocate(dtype, outer * to);
+  for (let o = 0; o < outer; o++) result.set(data.subarray(o * from, o * from + to) as never, o * to);
+  return new NdArray(result, shape.with(axis, count), dtype);
 }
 
 function isBundle(type: ValueType): type is BundleType {

@@ -35,10 +35,15 @@ const ofJobs = new WeakMap<GraphBuilder, Scopes>();
 
 /** Sets the scopes a job's function starts in: what its function config says. */
 export function openScopes(builder: GraphBuilder, { placement, view }: { placement?: Placement; view?: View }): void {
-  ofJobs.set(builder, {
-    placements: [placement ?? outside.placements.at(-1)!],
-    views: [view ?? outside.views.at(-1)!],
-  });
+  const placements = [placement ?? outside.placements.at(-1)!];
+  ofJobs.set(builder, { placements, views: [view ?? outside.views.at(-1)!] });
+  builder.device = () => deviceOf(placements.at(-1)!);
+}
+
+/** The device of a placement as nodes carry it: of several the first, since a step runs on one. */
+function deviceOf(placed: Placement): string | undefined {
+  if (placed.deviceTag === "gpu") return `gpu:${/:(\d+)/.exec(placed.machineDeviceIds[0]!)![1]}`;
+  return placed === cpu ? undefined : "cpu";
 }
 
 function scopes(): Scopes {
@@ -48,9 +53,17 @@ function scopes(): Scopes {
 
 let warned = false;
 
+/** Says, once in a process, that ops placed on a GPU run on the CPU. */
+export function warnOfNoGpu(): void {
+  if (warned) return;
+  warned = true;
+  process.stderr.write('onestep: scope.placement("gpu"): no GPU engine here, running on the CPU\n');
+}
+
 /**
- * Runs `fn` with ops placed on a device: tag "cpu" or "gpu", ids like "0:0" or "0:0-3", or several. The engines here run on
- * the CPU; "gpu" does too and says so once on stderr. Inside a job and without `fn` it holds until the result is disposed:
+ * Runs `fn` with ops placed on a device: tag "cpu" or "gpu", ids like "0:0" or "0:0-3", or several, of which the first counts. Ops
+ * on a GPU need the tensorflow engine on a tfjs-node-gpu; elsewhere they run on the CPU, which is said once on stderr when the job
+ * starts. Inside a job and without `fn` it holds until the result is disposed:
  * `using _ = flow.scope.placement("cpu", "0:0")`; outside one the result only names the placement, for a function config.
  * @flow scope.placement @flow fixed_placement
  * @example
@@ -82,10 +95,6 @@ export function placement<T>(
         "E_DEVICE",
         `${where}: device '${String(id)}' is malformed, expected machine:device or machine:first-last, such as "0:0" or "0:0-3"`,
       );
-  }
-  if (deviceTag === "gpu" && !warned) {
-    warned = true;
-    process.stderr.write('onestep: scope.placement("gpu"): no GPU engine here, running on the CPU\n');
   }
   const entry: Placement = Object.freeze({ deviceTag, machineDeviceIds: Object.freeze([...ids]) });
   if (fn === undefined && activeBuilder() === undefined) return named({ placement: entry });

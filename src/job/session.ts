@@ -9,6 +9,7 @@ import { engineFor, type Settings } from "./config.js";
 import { debugLevel, writeModel } from "./debug.js";
 import { Queue, type QueueOptions } from "./queue.js";
 import { type CallOutcome, type JobHost, ReadyJob } from "./ready-job.js";
+import { warnOfNoGpu } from "./scope.js";
 import { StatefulSet } from "./stateful.js";
 import type { Declaration } from "./trace-job.js";
 
@@ -222,6 +223,7 @@ export class Session {
       ready.set(declaration.name, job);
     }
     const opened = await host.open();
+    if (!opened.gpu && [...ready.values()].some((job) => job.wantsGpu)) warnOfNoGpu();
     await opened.extend({
       jobs: [...ready.values()].flatMap((job) => job.pending()),
       variables: new Map(registry.all().map((spec) => [spec.name, spec])),

@@ -1,5 +1,6 @@
 import { FlowError } from "../core/errors.js";
 import type { Shape } from "../core/shape.js";
+import type { NdArray } from "../core/tensor.js";
 import type { Blob } from "../graph/blob.js";
 import { building, GraphBuilder, synchronous } from "../graph/trace.js";
 import { operators } from "../ops/operators.js";
@@ -9,7 +10,7 @@ import { type Objective, objectiveOf } from "../optim/optimizer.js";
 import { JobVariables, type VariableRegistry, withVariables } from "../variables/registry.js";
 import type { JobSettings } from "./function-config.js";
 import type { Argument, Placeholder } from "./placeholder.js";
-import { flattenReturns, type Rebuild } from "./returns.js";
+import { cutting, flattenReturns, type Rebuild } from "./returns.js";
 import { openScopes } from "./scope.js";
 import type { Returns } from "./typing.js";
 import { type Watch, watchesOf } from "./watch.js";
@@ -27,6 +28,11 @@ export interface Declaration {
   readonly site: string;
 }
 
+/** A watch, and how its value is cut to what counts of it, given the values of the job's own outputs. */
+export interface TracedWatch extends Watch {
+  readonly cut: (value: NdArray, values: readonly NdArray[]) => NdArray;
+}
+
 /** A job whose function has run. The builder's outputs are the job's own, then the watched values. */
 export interface TracedJob {
   readonly declaration: Declaration;
@@ -34,7 +40,7 @@ export interface TracedJob {
   readonly variables: JobVariables;
   readonly objective: Objective | undefined;
   readonly rebuild: Rebuild;
-  readonly watches: readonly Watch[];
+  readonly watches: readonly TracedWatch[];
 }
 
 /** Runs the job's function once on blobs of these shapes, one for each placeholder. */
@@ -57,7 +63,10 @@ export function traceJob(declaration: Declaration, shapes: readonly Shape[], reg
     }),
   );
   builder.naming = false;
-  const watches = watchesOf(builder);
+  const watches = watchesOf(builder).map((watch) => ({
+    ...watch,
+    cut: watch.of === "value" ? cutting(watch.blob, outputs) : asItIs,
+  }));
   const values = watches.flatMap(({ of, blob }) => (of === "value" ? [blob] : []));
   builder.outputs.push(
     ...outputs,
@@ -72,6 +81,8 @@ export function traceJob(declaration: Declaration, shapes: readonly Shape[], reg
   }
   return { declaration, builder, variables, objective, rebuild, watches };
 }
+
+const asItIs = (value: NdArray): NdArray => value;
 
 /** The blobs of the placeholders, in tuples where the arguments are. */
 function nested(args: readonly Argument[], blobs: readonly Blob[]): readonly unknown[] {

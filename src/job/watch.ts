@@ -1,7 +1,7 @@
 import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import type { NdArray } from "../core/tensor.js";
 import type { Blob } from "../graph/blob.js";
-import { currentBuilder, type GraphBuilder } from "../graph/trace.js";
+import { currentBuilder, type GraphBuilder, textOf } from "../graph/trace.js";
 import { requireBlob } from "../ops/define.js";
 import { cast } from "../ops/elementwise.js";
 import type { Form } from "./placeholder.js";
@@ -106,7 +106,10 @@ function add(
       `${where}: the handler takes ${handler.length} arguments, expected one, the value`,
     );
   if (of === "gradient" && !blob.dtype.startsWith("float"))
-    throw new FlowError("E_DTYPE", `${where}: '${blob.opName}' is ${blob.dtype}; only floating blobs have gradients`);
+    throw new FlowError(
+      "E_DTYPE",
+      `${where}: '${blob.opName}' is ${textOf(blob)}, expected a floating dtype; only floating blobs have gradients`,
+    );
   // bool lives inside graphs only.
   const shown = blob.dtype === "bool" ? cast(blob, "int8") : blob;
   watches.set(builder, [...watchesOf(builder), { blob: shown, of, handle: handling(handler, type.kind) }]);

@@ -3,7 +3,7 @@ import type { Blob } from "../graph/blob.js";
 import { currentBuilder, namespace } from "../graph/trace.js";
 import { type Initializer, onesInitializer, zerosInitializer } from "../initializers/initializer.js";
 import { relu } from "../ops/activation.js";
-import { normalizeAxis, requireBlob, requireFloat } from "../ops/define.js";
+import { broadcastType, normalizeAxis, requireBlob, requireFloat } from "../ops/define.js";
 import { add, multiply } from "../ops/elementwise.js";
 import { moments, batchNormalization as normalize } from "../ops/norm.js";
 import type { Regularizer } from "../variables/regularizers.js";
@@ -146,7 +146,11 @@ export function batchNormalizationRelu(inputs: Blob, options: BatchNormalization
 export function batchNormalizationAddRelu(inputs: Blob, options: BatchNormalizationAddOptions = {}): Blob {
   const where = "layers.batchNormalizationAddRelu";
   const { addend, ...rest } = checkOptions(where, options, [...known, "addend"]);
-  if (addend !== undefined) requireBlob(where, "addend", addend);
+  if (addend !== undefined) {
+    requireBlob(where, "addend", addend);
+    requireBlob(where, "inputs", inputs);
+    broadcastType(where, inputs, addend);
+  }
   const normal = normalized(where, inputs, rest);
   return relu(addend === undefined ? normal : add(normal, addend));
 }

@@ -2,7 +2,7 @@ import { checkOptions, FlowError } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { namespace, textOf } from "../graph/trace.js";
 import { constantInitializer, type Initializer } from "../initializers/initializer.js";
-import { requireBlob } from "../ops/define.js";
+import { requireFloat } from "../ops/define.js";
 import { biasAdd, matmul } from "../ops/linalg.js";
 import { reshape } from "../ops/structure.js";
 import type { Regularizer } from "../variables/regularizers.js";
@@ -56,7 +56,7 @@ const known = [
  */
 export function dense(inputs: Blob, units: number, options: DenseOptions = {}): Blob {
   checkOptions("layers.dense", options, known);
-  requireBlob("layers.dense", "inputs", inputs);
+  requireFloat("layers.dense", inputs, "inputs");
   const {
     activation,
     useBias = true,

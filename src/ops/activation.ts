@@ -1,7 +1,8 @@
 import { checkOptions } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
+import { elementwise } from "../graph/extent.js";
 import { emit } from "../graph/trace.js";
-import { decomposable, type Named, named, nameOf, requireBlob, requireFloat } from "./define.js";
+import { decomposable, type Named, named, nameOf, requireFloat } from "./define.js";
 import {
   abs,
   add,
@@ -56,6 +57,7 @@ export const leakyReluOp = decomposable("leakyRelu", {
     return x!;
   },
   grad: ({ inputs: [x], dy, attrs: { alpha } }) => [where(holds(greaterOp, x!, 0), dy, multiply(dy, alpha))],
+  axisOf: elementwise,
   decompose: ([x], { alpha }) => [where(holds(greaterOp, x!, 0), x!, multiply(x!, alpha))],
 });
 
@@ -103,6 +105,6 @@ export const softplusOp = unaryFormula(
 
 /** `log(sigmoid(x)) = -softplus(-x)`.  @flow math.log_sigmoid */
 export const logSigmoid: Unary = (x, options) => {
-  requireBlob("logSigmoid", "x", x);
+  requireFloat("logSigmoid", x);
   return negative(softplus(negative(x)), named("logSigmoid", options));
 };

@@ -1,6 +1,7 @@
 import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType, Operand } from "../graph/blob.js";
+import { elementwise } from "../graph/extent.js";
 import { emit, textOf } from "../graph/trace.js";
 import {
   broadcastType,
@@ -43,12 +44,15 @@ export function addN(inputs: readonly Blob[], options?: Named): Blob {
   const odd = inputs.find((x) => !sameShape(x.shape, inputs[0].shape));
   if (odd !== undefined)
     throw new FlowError("E_SHAPE", `addN: got ${textOf(inputs[0])} and ${textOf(odd)}, expected equal shapes`);
+  for (const x of inputs) broadcastType("addN", inputs[0], x);
   return inputs.reduce((sum, x, i) => add(sum, x, i === inputs.length - 1 ? last : {}));
 }
 
 /** `(x - y)²`, broadcast.  @flow math.squared_difference */
 export const squaredDifference: Binary = (x, y, options) => {
-  const difference = subtract(...operands("squaredDifference", x, y));
+  const [a, b] = operands("squaredDifference", x, y);
+  broadcastType("squaredDifference", a, b);
+  const difference = subtract(a, b);
   return multiply(difference, difference, named("squaredDifference", options));
 };
 
@@ -80,6 +84,7 @@ export function floordiv(x: Operand, y: Operand, options?: Named): Blob {
 export const floordivOp = decomposable("floordiv", {
   infer: ([x, y]): BlobType => broadcastType("floordiv", x!, y!),
   grad: "stop",
+  axisOf: elementwise,
   decompose: ([x, y]) => {
     if (x!.dtype.startsWith("float")) return [floor(divide(x!, y!))];
     const quotient = divide(x!, y!);
@@ -109,6 +114,7 @@ export const atan2Op = decomposable("atan2", {
     const scaled = divide(dy, add(multiply(x!, x!), multiply(y!, y!)));
     return [multiply(scaled, y!), negative(multiply(scaled, x!))];
   },
+  axisOf: elementwise,
   decompose: ([x, y]) => {
     const [a, b] = [abs(x!), abs(y!)];
     const [low, high] = [minimum(a, b), maximum(a, b)];
@@ -131,6 +137,7 @@ export const xdivyOp = decomposable("xdivy", {
     multiply(dy, where(holds(equalOp, x!, 0), reciprocalNoNan(y!), reciprocal(y!))),
     multiply(dy, xdivy(negative(x!), multiply(y!, y!))),
   ],
+  axisOf: elementwise,
   decompose: ([x, y]) => [where(holds(equalOp, x!, 0), 0, divide(x!, y!))],
 });
 
@@ -147,6 +154,7 @@ export const xlogyOp = decomposable("xlogy", {
     multiply(dy, log(where(holds(equalOp, x!, 0), where(holds(greaterOp, y!, 0), y!, 1), y!))),
     multiply(dy, xdivy(x!, y!)),
   ],
+  axisOf: elementwise,
   decompose: ([x, y]) => [where(holds(equalOp, x!, 0), 0, multiply(x!, log(y!)))],
 });
 

@@ -23,6 +23,8 @@ const free = new Set([
   "unfold",
   "cast",
   "dropoutMask",
+  "permutation",
+  "randomNumbers",
 ]);
 // Ops whose result an engine keeps in the memory of their input.
 const aliases = new Set(["identity", "reshape"]);

@@ -3,6 +3,7 @@ import type { Stream } from "../core/rng.js";
 import { broadcastShapes } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { Blob, type BlobType, type Operand } from "../graph/blob.js";
+import type { AxisRule } from "../graph/extent.js";
 import type { Attrs } from "../graph/graph.js";
 import { textOf } from "../graph/trace.js";
 
@@ -47,6 +48,8 @@ export interface HostContext {
 export interface OpRules<A extends Attrs> {
   readonly infer: (inputs: readonly Blob[], attrs: A) => BlobType | readonly BlobType[];
   readonly grad?: GradRule<A> | "stop";
+  /** Where axes of inputs stay whole: what counts of an input along one then counts of the result. None where left out. */
+  readonly axisOf?: AxisRule<A>;
 }
 
 export type OpKind = "primitive" | "decomposable" | "host";
@@ -94,7 +97,7 @@ export function hostOp<const N extends string, A extends Attrs>(
 export type None = Readonly<Record<never, never>>;
 
 /** The type of an elementwise op on two operands of one dtype, by numpy broadcasting. */
-export function broadcastType(where: string, x: Blob, y: Blob): BlobType {
+export function broadcastType(where: string, x: BlobType, y: BlobType): BlobType {
   if (x.dtype !== y.dtype) {
     throw new FlowError(
       "E_DTYPE",
@@ -104,7 +107,7 @@ export function broadcastType(where: string, x: Blob, y: Blob): BlobType {
   const result = broadcastShapes(x.shape, y.shape);
   if ("conflict" in result) {
     const rank = Math.max(x.shape.length, y.shape.length);
-    const at = (blob: Blob): number => blob.shape[result.conflict - rank + blob.shape.length]!;
+    const at = (blob: BlobType): number => blob.shape[result.conflict - rank + blob.shape.length]!;
     throw new FlowError(
       "E_SHAPE",
       `${where}: cannot broadcast ${textOf(x)} with ${textOf(y)}: dimension ${result.conflict} is ${at(x)} on the left and ${at(y)} on the right`,

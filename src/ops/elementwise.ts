@@ -2,6 +2,7 @@ import type { DType } from "../core/dtype.js";
 import { FlowError } from "../core/errors.js";
 import { broadcastShapes } from "../core/shape.js";
 import type { Blob, BlobType, Operand } from "../graph/blob.js";
+import { elementwise } from "../graph/extent.js";
 import { emit, textOf } from "../graph/trace.js";
 import {
   broadcastType,
@@ -25,7 +26,7 @@ export type Binary = (x: Operand, y: Operand, options?: Named) => Blob;
 
 /** A unary op on any dtype that keeps dtype and shape. */
 function unaryAny<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
-  return op(name, { infer: ([x]) => x!, grad });
+  return op(name, { infer: ([x]) => x!, grad, axisOf: elementwise });
 }
 
 /** Two operands of one dtype, broadcast. */
@@ -37,6 +38,7 @@ export function binary<const N extends string>(name: N, grad: GradRule<None> | "
       return broadcastType(name, x!, y!);
     },
     grad,
+    axisOf: elementwise,
   });
 }
 
@@ -45,6 +47,7 @@ function comparison<const N extends string>(name: N): Op<N, None, "primitive"> {
   return op(name, {
     infer: ([x, y]): BlobType => ({ dtype: "bool", shape: broadcastType(name, x!, y!).shape }),
     grad: "stop",
+    axisOf: elementwise,
   });
 }
 
@@ -201,11 +204,11 @@ export const greater: Binary = compare(greaterOp);
 export const greaterEqual: Binary = compare(greaterEqualOp);
 
 /** 1 where both operands are not 0, broadcast, as int8.  @flow math.logical_and */
-export const logicalAnd: Binary = (x, y, options) =>
-  multiply(
-    ...(operands("logicalAnd", x, y).map((blob) => notEqual(blob, 0)) as [Blob, Blob]),
-    named("logicalAnd", options),
-  );
+export const logicalAnd: Binary = (x, y, options) => {
+  const [a, b] = operands("logicalAnd", x, y).map((blob) => notEqual(blob, 0)) as [Blob, Blob];
+  broadcastType("logicalAnd", a, b);
+  return multiply(a, b, named("logicalAnd", options));
+};
 
 /** 1 where a floating `x` is neither NaN nor infinite, as int8. */
 // biome-ignore lint/suspicious/noShadowRestrictedNames: the name the field has for it
@@ -218,17 +221,10 @@ export const isFiniteOp = op("isFinite", {
     return { dtype: "bool", shape: x!.shape };
   },
   grad: "stop",
+  axisOf: elementwise,
 });
 
-/**
- * `x` where `condition` is not 0, else `y`; all three broadcast.
- * @flow where
- * @example
- * ```ts job
- * // x = [-1, 2]
- * flow.where(flow.math.less(x, 0), 0, x); // -> [0, 2]
- * ```
- */
+/** `x` where `condition` is not 0, else `y`; all three broadcast. */
 export function where(condition: Blob, x: Operand, y: Operand, options?: Named): Blob {
   requireBlob("where", "condition", condition);
   const chosen = condition.dtype === "bool" ? condition : cast(condition, "bool");
@@ -248,6 +244,7 @@ export const whereOp = op("where", {
     return { dtype, shape: all.shape };
   },
   grad: ({ inputs: [condition], dy }) => [null, ...choose(condition!, dy)],
+  axisOf: elementwise,
 });
 
 /**
@@ -267,4 +264,5 @@ export function cast(x: Blob, dtype: DType, options?: Named): Blob {
 export const castOp = op("cast", {
   infer: ([x], { dtype }: { readonly dtype: DType }): BlobType => ({ dtype, shape: x!.shape }),
   grad: ({ inputs: [x], dy }) => [x!.dtype.startsWith("float") ? cast(dy, x!.dtype) : null],
+  axisOf: elementwise,
 });

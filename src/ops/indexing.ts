@@ -1,10 +1,12 @@
 import type { DType } from "../core/dtype.js";
 import { checkOptions, FlowError } from "../core/errors.js";
-import { sameShape, sizeOf } from "../core/shape.js";
+import { broadcastShapes, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
+import { extentOf } from "../graph/extent.js";
 import { emit, emitCheck, textOf } from "../graph/trace.js";
 import { type Named, named, nameOf, normalizeAxis, op, requireBlob } from "./define.js";
 import { add, equalOp, holds, lessEqualOp, maximum, minimum, multiply, where } from "./elementwise.js";
+import { blankPadding } from "./extent.js";
 import { range } from "./parts.js";
 import { reducedShape, reduceMax, reduceMin } from "./reduce.js";
 import { constant, iota, scalarLike } from "./sources.js";
@@ -20,7 +22,8 @@ export function checkIndices(
   for (const blob of [reduceMin(indices), reduceMax(indices)]) emitCheck({ blob, low: 0, high: count - 1, what, code });
 }
 
-function requireIndices(where: string, name: string, x: Blob): void {
+/** E_DTYPE unless an argument is a Blob of integers that can index. */
+export function requireIndices(where: string, name: string, x: Blob): void {
   requireBlob(where, name, x);
   if (!["int32", "int64", "int8"].includes(x.dtype))
     throw new FlowError("E_DTYPE", `${where}: ${name} are ${textOf(x)}, expected int32 or int64`);
@@ -114,9 +117,15 @@ export function gather(params: Blob, indices: Blob, options: GatherOptions = {})
       `gather: ${textOf(params)} and indices ${textOf(indices)} differ in the first ${batchDims} dimensions`,
     );
   const count = params.shape[at]!;
-  checkIndices(name === undefined ? "gather: index" : `gather '${name}': index`, indices, count);
+  const extent = batchDims === 0 ? extentOf(indices) : undefined;
+  const clean = blankPadding(indices, extent);
+  checkIndices(name === undefined ? "gather: index" : `gather '${name}': index`, clean, count);
   // Engines never see an index out of range: the check tells of it, in the same way everywhere.
-  const safe = minimum(maximum(indices, 0), count - 1);
+  const safe = minimum(maximum(clean, 0), count - 1);
+  if (extent !== undefined) {
+    const taken = emit(gatherOp, [params, safe], { axis: at });
+    return blankPadding(taken, { ...extent, axis: at + extent.axis }, name === undefined ? {} : { name });
+  }
   if (batchDims === 0) return emit(gatherOp, [params, safe], { axis: at }, name);
   const groups = sizeOf(batch);
   const rows = reshape(params, [groups * count, ...params.shape.slice(batchDims + 1)]);
@@ -134,6 +143,11 @@ export const gatherOp = op("gather", {
     sumInto(dy, indices!, params!.shape[axis]!, axis),
     null,
   ],
+  axisOf: (axis, input, attrs, output, index) => {
+    if (index === 1) return attrs.axis + axis;
+    if (axis === attrs.axis) return undefined;
+    return axis < attrs.axis ? axis : output.shape.length - input.shape.length + axis;
+  },
 });
 
 /** Options of `oneHot`. */
@@ -188,6 +202,11 @@ export function oneHot(indices: Blob, depth: number, options: OneHotOptions = {}
 export function maskedFill(x: Blob, mask: Blob, value: number, options?: Named): Blob {
   requireBlob("maskedFill", "x", x);
   requireBlob("maskedFill", "mask", mask);
+  if ("conflict" in broadcastShapes(x.shape, mask.shape))
+    throw new FlowError(
+      "E_SHAPE",
+      `maskedFill: cannot broadcast ${textOf(x)} with the mask ${textOf(mask)}: from the last on, dimensions must be equal or 1`,
+    );
   return where(mask, value, x, named("maskedFill", options));
 }
 
@@ -241,7 +260,10 @@ export function unsortedSegmentSum(
   numSegments: number,
   options: SegmentOptions = {},
 ): Blob {
-  const text = "unsortedSegmentSum";
+  return segmentSums("unsortedSegmentSum", data, segmentIds, numSegments, options);
+}
+
+function segmentSums(text: string, data: Blob, segmentIds: Blob, numSegments: number, options: SegmentOptions): Blob {
   const { axis = 0, name } = checkOptions(text, options, ["axis", "name"]);
   requireBlob(text, "data", data);
   requireIndices(text, "segmentIds", segmentIds);
@@ -267,7 +289,7 @@ export function unsortedSegmentSumLike(data: Blob, segmentIds: Blob, like: Blob,
   const text = "unsortedSegmentSumLike";
   const { axis = 0 } = checkOptions(text, options, ["axis", "name"]);
   for (const [what, blob] of Object.entries({ data, segmentIds, like })) requireBlob(text, what, blob);
-  return unsortedSegmentSum(data, segmentIds, like.shape[normalizeAxis(text, like.shape.length, axis)]!, options);
+  return segmentSums(text, data, segmentIds, like.shape[normalizeAxis(text, like.shape.length, axis)]!, options);
 }
 
 /**

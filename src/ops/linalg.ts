@@ -104,6 +104,11 @@ export function biasAdd(value: Blob, bias: Blob, options: BiasAddOptions = {}): 
       `biasAdd: bias is ${textOf(bias)}, expected shape [${channels ?? "?"}], the size of axis ${axis} of ${textOf(value)}`,
     );
   }
+  if (bias.dtype !== value.dtype)
+    throw new FlowError(
+      "E_DTYPE",
+      `biasAdd: value is ${textOf(value)}, bias is ${textOf(bias)}, expected equal dtypes; flow.cast one of them`,
+    );
   const shaped = axis === rank - 1 ? bias : reshape(bias, [channels, ...Array<number>(rank - 1 - axis).fill(1)]);
   return add(value, shaped, name === undefined ? {} : { name });
 }

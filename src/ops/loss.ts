@@ -3,7 +3,17 @@ import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, emitAll, textOf } from "../graph/trace.js";
 import { softplus } from "./activation.js";
-import { decomposable, type Named, named, nameOf, normalizeAxis, op, requireBlob, requireFloat } from "./define.js";
+import {
+  broadcastType,
+  decomposable,
+  type Named,
+  named,
+  nameOf,
+  normalizeAxis,
+  op,
+  requireBlob,
+  requireFloat,
+} from "./define.js";
 import {
   abs,
   add,
@@ -37,7 +47,7 @@ function softmaxAxis(where: string, x: Blob, axis: number): number {
   if (x.shape.length < 2 || at === 0)
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: axis ${axis} of ${textOf(x)}: a rank of at least 2 and an axis other than 0 are needed`,
+      `${where}: got axis ${axis} of ${textOf(x)}, expected a rank of at least 2 and an axis other than 0`,
     );
   return at;
 }
@@ -229,8 +239,9 @@ export interface SmoothL1Options extends Named {
  */
 export function smoothL1Loss(prediction: Blob, label: Blob, options: SmoothL1Options = {}): Blob {
   const { beta = 1, name } = checkOptions("smoothL1Loss", options, ["beta", "name"]);
-  requireBlob("smoothL1Loss", "prediction", prediction);
+  requireFloat("smoothL1Loss", prediction, "prediction");
   requireBlob("smoothL1Loss", "label", label);
+  broadcastType("smoothL1Loss", prediction, label);
   if (!(typeof beta === "number" && beta >= 0))
     throw new FlowError("E_ARGUMENT", `smoothL1Loss: beta is ${beta}, expected a number of at least 0`);
   const last = name === undefined ? {} : { name };

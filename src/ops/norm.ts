@@ -52,6 +52,11 @@ export function batchNormalization(x: Blob, mean: Blob, variance: Blob, options:
   const at = normalizeAxis("batchNormalization", rank, axis);
   const along = (what: string, blob: Blob): Blob => {
     requireBlob("batchNormalization", what, blob);
+    if (blob.dtype !== x.dtype)
+      throw new FlowError(
+        "E_DTYPE",
+        `batchNormalization: ${what} is ${textOf(blob)}, expected the dtype of x, ${textOf(x)}; flow.cast it`,
+      );
     if (blob.shape.length === rank) return blob;
     if (!sameShape(blob.shape, [x.shape[at]!]))
       throw new FlowError(

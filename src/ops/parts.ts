@@ -52,6 +52,7 @@ export const concatOp = op("concat", {
       return range(dy, axis, start - length, length);
     });
   },
+  axisOf: (axis, _, attrs) => (axis === attrs.axis ? undefined : axis),
 });
 
 /**
@@ -67,6 +68,12 @@ export function stack(inputs: readonly Blob[], axis = 0, options?: Named): Blob 
   const last = named("stack", options);
   requireBlobs("stack", "inputs", inputs);
   const at = normalizeAxis("stack", inputs[0].shape.length + 1, axis);
+  const odd = inputs.find((x) => x.dtype !== inputs[0].dtype || !sameShape(x.shape, inputs[0].shape));
+  if (odd !== undefined)
+    throw new FlowError(
+      odd.dtype === inputs[0].dtype ? "E_SHAPE" : "E_DTYPE",
+      `stack: got ${textOf(inputs[0])} and ${textOf(odd)}, expected equal dtypes and shapes`,
+    );
   return concat(
     inputs.map((x) => expandDims(x, axis)),
     { ...last, axis: at },
@@ -115,7 +122,7 @@ export function slice(
     if (!(Number.isInteger(start) && Number.isInteger(count) && start >= 0 && count > 0 && start + count <= d))
       throw new FlowError(
         "E_ARGUMENT",
-        `slice: begin ${begin[i]} and size ${size[i]} on axis ${i} lie outside its ${d} elements of ${textOf(x)}`,
+        `slice: begin ${begin[i]} and size ${size[i]} on axis ${i} lie outside its ${d} elements of ${textOf(x)}; expected integers, a size of at least 1 and begin + size of at most ${d}`,
       );
   }
   return emit(sliceOp, [x], { starts, sizes, steps: starts.map(() => 1) }, name);
@@ -186,6 +193,7 @@ export function reverse(input: Blob, axis: number | readonly number[], options?:
 
 export const sliceOp = op("slice", {
   infer: ([x], { sizes }: SliceAttrs): BlobType => ({ dtype: x!.dtype, shape: sizes }),
+  axisOf: (axis, x, { sizes, steps }) => (sizes[axis] === x.shape[axis] && steps[axis] === 1 ? axis : undefined),
   // Elements go back to their places: zeros between those of a step, then before and after.
   grad: ({ inputs: [x], dy, attrs: { starts, sizes, steps } }) => {
     const backward = steps.flatMap((step, axis) => (step < 0 ? [axis] : []));

@@ -1,11 +1,13 @@
 import { checkOptions } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
+import type { AxisRule } from "../graph/extent.js";
 import { emit } from "../graph/trace.js";
 import {
   decomposable,
   type GradRule,
   type Named,
+  named,
   normalizeAxes,
   type Op,
   op,
@@ -32,10 +34,17 @@ export const reducedShape = (shape: Shape, { axes, keepDims }: ReduceAttrs): Sha
   return reduced.length === 0 ? [1] : reduced;
 };
 
+/** Where an axis that is not reduced lies in the result. */
+const keptAxis: AxisRule<ReduceAttrs> = (axis, _, { axes, keepDims }) => {
+  if (axes.includes(axis)) return undefined;
+  return keepDims ? axis : axis - axes.filter((a) => a < axis).length;
+};
+
 const reduction = <const N extends string>(name: N, grad: GradRule<ReduceAttrs>): Op<N, ReduceAttrs, "primitive"> =>
   op(name, {
     infer: ([x], attrs: ReduceAttrs): BlobType => ({ dtype: x!.dtype, shape: reducedShape(x!.shape, attrs) }),
     grad,
+    axisOf: keptAxis,
   });
 
 const checked = (where: string, options: ReduceOptions): ReduceOptions =>
@@ -174,6 +183,21 @@ function rootOf(x: Blob, name: string | undefined): Blob {
 }
 
 /**
+ * The sum of the squares of all elements, `[1]`.
+ * @flow experimental.square_sum
+ * @example
+ * ```ts job
+ * // x = [[1, 2], [3, 4]]
+ * flow.experimental.squareSum(x); // -> [30]
+ * ```
+ */
+export function squareSum(x: Blob, options?: Named): Blob {
+  const last = named("squareSum", options);
+  requireBlob("squareSum", "x", x);
+  return reduceSum(square(x), last);
+}
+
+/**
  * `log(sum(e^x))` over `axis`, with the maximum taken out first.
  * @flow math.reduce_logsumexp
  * @example
@@ -195,6 +219,7 @@ export const reduceLogsumexpOp = decomposable("reduceLogsumexp", {
   grad: ({ inputs: [x], y, dy, attrs }) => [
     multiply(restoreAxes(dy, x!, attrs), exp(subtract(x!, restoreAxes(y, x!, attrs)))),
   ],
+  axisOf: keptAxis,
   decompose: ([x], { axes: axis, keepDims }) => {
     const largest = reduceMax(x!, { axis, keepdims: true });
     const shift = where(holds(equalOp, abs(largest), Infinity), 0, largest);

@@ -1,8 +1,10 @@
 import { checkOptions, FlowError } from "../core/errors.js";
 import { broadcastShapes, type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
+import { elementwise, extentOf, limit } from "../graph/extent.js";
 import { emit, textOf } from "../graph/trace.js";
-import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireList } from "./define.js";
+import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireBlobs, requireList } from "./define.js";
+import { multiply } from "./elementwise.js";
 
 // --- shape ---------------------------------------------------------------------------------------------------------
 
@@ -16,17 +18,17 @@ import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireList 
  * ```
  */
 export function reshape(x: Blob, shape: Shape, options?: Named): Blob {
-  return emit(reshapeOp, [x], { shape: resolveShape(x, shape) }, nameOf("reshape", options));
+  return emit(reshapeOp, [x], { shape: resolveShape("reshape", x, shape) }, nameOf("reshape", options));
 }
 export const reshapeOp = op("reshape", {
   infer: ([x], { shape }: { readonly shape: Shape }): BlobType => ({ dtype: x!.dtype, shape }),
   grad: ({ inputs: [x], dy }) => [reshape(dy, x!.shape)],
 });
 
-function resolveShape(x: Blob, shape: Shape): Shape {
-  requireBlob("reshape", "x", x);
-  requireList("reshape", "shape", shape);
-  const text = `reshape: cannot give ${textOf(x)} the shape [${shape.join(",")}]`;
+function resolveShape(where: string, x: Blob, shape: Shape): Shape {
+  requireBlob(where, "x", x);
+  requireList(where, "shape", shape);
+  const text = `${where}: cannot give ${textOf(x)} the shape [${shape.join(",")}]`;
   const unknown = shape.filter((d) => d === -1).length;
   if (unknown > 1) throw new FlowError("E_SHAPE", `${text}: only one dimension may be -1`);
   if (!shape.every((d) => d === -1 || (Number.isInteger(d) && d > 0)))
@@ -40,6 +42,43 @@ function resolveShape(x: Blob, shape: Shape): Shape {
     );
   const resolved = shape.map((d) => (d === -1 ? size / known : d));
   return resolved.length === 0 ? [1] : resolved;
+}
+
+/** `x` under the shape of `like`, which has as many elements. (v0.2 let no gradient through.)  @flow reshape_like */
+export function reshapeLike(x: Blob, like: Blob, options?: Named): Blob {
+  const last = named("reshapeLike", options);
+  requireBlob("reshapeLike", "x", x);
+  requireBlob("reshapeLike", "like", like);
+  if (sizeOf(x.shape) !== sizeOf(like.shape))
+    throw new FlowError(
+      "E_SHAPE",
+      `reshapeLike: x is ${textOf(x)} of ${sizeOf(x.shape)} elements, like is ${textOf(like)} of ${sizeOf(like.shape)}; they must have as many`,
+    );
+  return reshape(x, like.shape, last);
+}
+
+/**
+ * `reshape` that keeps what counts of a blob whose size depends on values: where only the first n rows of `x` count, so do the
+ * rows of the result that their elements fill. Rows of the result must fill rows of `x`, or parts of one, exactly.
+ * @flow dynamic_reshape
+ * @example
+ * ```ts job
+ * // x = [0, 5, 0, 7]
+ * flow.dynamicReshape(flow.argwhere(x), [-1]); // -> [1, 3]
+ * ```
+ */
+export function dynamicReshape(x: Blob, shape: Shape, options?: Named): Blob {
+  const last = named("dynamicReshape", options);
+  const reshaped = emit(reshapeOp, [x], { shape: resolveShape("dynamicReshape", x, shape) }, last.name);
+  const extent = extentOf(x);
+  if (extent === undefined) return reshaped;
+  const [from, to] = [sizeOf(x.shape.slice(1)), sizeOf(reshaped.shape.slice(1))];
+  if (extent.axis !== 0 || from % to !== 0)
+    throw new FlowError(
+      "E_SHAPE",
+      `dynamicReshape: cannot give ${textOf(x)} the shape [${shape.join(",")}]: how much of it counts along axis ${extent.axis} depends on values, and its ${extent.axis === 0 ? `rows of ${from} elements do not hold whole rows of ${to}` : "rows are not whole"}; give a shape whose rows are parts of its rows`,
+    );
+  return limit(reshaped, 0, from === to ? extent.count : multiply(extent.count, from / to));
 }
 
 /** Options of `transpose`. */
@@ -75,6 +114,7 @@ export const transposeOp = op("transpose", {
     return { dtype: x!.dtype, shape: perm.map((axis) => x!.shape[axis]!) };
   },
   grad: ({ dy, attrs: { perm } }) => [transpose(dy, { perm: invert(perm) })],
+  axisOf: (axis, _, { perm }) => perm.indexOf(axis),
 });
 
 const invert = (perm: readonly number[]): number[] => perm.map((_, axis) => perm.indexOf(axis));
@@ -97,24 +137,46 @@ export const broadcastToOp = op("broadcastTo", {
   infer: ([x], { shape }: { readonly shape: Shape }): BlobType => {
     const result = broadcastShapes(x!.shape, shape);
     if ("conflict" in result || !sameShape(result.shape, shape))
-      throw new FlowError("E_SHAPE", `broadcastTo: ${textOf(x!)} does not broadcast to [${shape.join(",")}]`);
+      throw new FlowError(
+        "E_SHAPE",
+        `broadcastTo: cannot broadcast ${textOf(x!)} to [${shape.join(",")}]: from the last on, its dimensions must be equal or 1`,
+      );
     return { dtype: x!.dtype, shape };
   },
   // The driver sums the cotangent over the repeated axes.
   grad: ({ dy }) => [dy],
+  axisOf: elementwise,
 });
 
 /** The input under another name.  @flow identity */
 export function identity(x: Blob, options?: Named): Blob {
   return emit(identityOp, [x], {}, nameOf("identity", options));
 }
-export const identityOp = op("identity", { infer: ([x]) => x!, grad: ({ dy }) => [dy] });
+export const identityOp = op("identity", { infer: ([x]) => x!, grad: ({ dy }) => [dy], axisOf: elementwise });
+
+/**
+ * The inputs, at least two, each under a name of its own: `<name>-0`, `<name>-1`, ...
+ * @flow identity_n
+ * @example
+ * ```ts job
+ * // x = [1, 2]
+ * // y = [3]
+ * flow.identityN([x, y]); // -> [[1, 2], [3]]
+ * ```
+ */
+export function identityN(inputs: readonly Blob[], options?: Named): readonly Blob[] {
+  const name = nameOf("identityN", options);
+  requireBlobs("identityN", "inputs", inputs);
+  if (inputs.length < 2)
+    throw new FlowError("E_ARGUMENT", "identityN: got 1 input, expected at least 2; flow.identity takes one");
+  return inputs.map((x, i) => emit(identityOp, [x], {}, name === undefined ? undefined : `${name}-${i}`));
+}
 
 /** The input for somebody who looks on: rewrites take it for no use, so that looking changes no result, to the bit. */
 export function observe(x: Blob): Blob {
   return emit(observeOp, [x], {});
 }
-export const observeOp = op("observe", { infer: ([x]) => x!, grad: ({ dy }) => [dy] });
+export const observeOp = op("observe", { infer: ([x]) => x!, grad: ({ dy }) => [dy], axisOf: elementwise });
 
 // --- unit dimensions -----------------------------------------------------------------------------------------------
 
@@ -181,7 +243,15 @@ export function broadcastLike(x: Blob, like: Blob, options: BroadcastLikeOptions
   requireBlob("broadcastLike", "x", x);
   requireBlob("broadcastLike", "like", like);
   const last = name === undefined ? {} : { name };
-  if (broadcastAxes === undefined) return broadcastTo(x, like.shape, last);
+  if (broadcastAxes === undefined) {
+    const common = broadcastShapes(x.shape, like.shape);
+    if ("conflict" in common || !sameShape(common.shape, like.shape))
+      throw new FlowError(
+        "E_SHAPE",
+        `broadcastLike: cannot broadcast ${textOf(x)} to ${textOf(like)}: from the last on, its dimensions must be equal or 1`,
+      );
+    return broadcastTo(x, like.shape, last);
+  }
   requireList("broadcastLike", "broadcastAxes", broadcastAxes);
   const axes = broadcastAxes.map((axis) => normalizeAxis("broadcastLike", like.shape.length, axis));
   const kept = like.shape.map((d, i) => (axes.includes(i) ? 1 : d));
@@ -192,6 +262,33 @@ export function broadcastLike(x: Blob, like: Blob, options: BroadcastLikeOptions
       `broadcastLike: x is ${textOf(x)}, expected [${others.join(",")}] or [${kept.join(",")}], the shape of ${textOf(like)} without the axes [${axes.join(",")}]`,
     );
   return broadcastTo(reshape(x, kept), like.shape, last);
+}
+
+/**
+ * `x` repeated to the common shape of itself and of all blobs in `compatible`, by numpy broadcasting.
+ * @flow broadcast_to_compatible_with @flow math.broadcast_to_compatible_with
+ * @example
+ * ```ts job
+ * // x = [[1], [2]]
+ * // y = [0, 0]
+ * flow.broadcastToCompatibleWith(x, [y]); // -> [[1, 1], [2, 2]]
+ * ```
+ */
+export function broadcastToCompatibleWith(x: Blob, compatible: readonly Blob[], options?: Named): Blob {
+  const where = "broadcastToCompatibleWith";
+  const last = named(where, options);
+  requireBlob(where, "x", x);
+  requireBlobs(where, "compatible", compatible);
+  const shape = compatible.reduce<Shape>((common, blob) => {
+    const result = broadcastShapes(common, blob.shape);
+    if ("conflict" in result)
+      throw new FlowError(
+        "E_SHAPE",
+        `${where}: cannot broadcast ${textOf(x)} with ${compatible.map(textOf).join(", ")}: [${common.join(",")}] and [${blob.shape.join(",")}] differ in dimension ${result.conflict}; equal dimensions or 1 fit`,
+      );
+    return result.shape;
+  }, x.shape);
+  return broadcastTo(x, shape, last);
 }
 
 /**

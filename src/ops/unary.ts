@@ -1,4 +1,5 @@
 import type { Blob } from "../graph/blob.js";
+import { elementwise } from "../graph/extent.js";
 import { emit } from "../graph/trace.js";
 import {
   decomposable,
@@ -29,7 +30,7 @@ import {
 
 /** A floating unary op that keeps dtype and shape. */
 export function unary<const N extends string>(name: N, grad: GradRule<None> | "stop"): Op<N, None, "primitive"> {
-  return op(name, { infer: ([x]) => floating(name, x!), grad });
+  return op(name, { infer: ([x]) => floating(name, x!), grad, axisOf: elementwise });
 }
 
 /** As `unary`, with a formula for engines that lack a kernel. */
@@ -38,7 +39,12 @@ export function unaryFormula<const N extends string>(
   grad: GradRule<None>,
   formula: (x: Blob) => Blob,
 ): Op<N, None, "decomposable"> {
-  return decomposable(name, { infer: ([x]) => floating(name, x!), grad, decompose: ([x]) => [formula(x!)] });
+  return decomposable(name, {
+    infer: ([x]) => floating(name, x!),
+    grad,
+    axisOf: elementwise,
+    decompose: ([x]) => [formula(x!)],
+  });
 }
 
 function floating(name: string, x: Blob): Blob {
@@ -101,7 +107,7 @@ export const sqrtOp = unary("sqrt", ({ y, dy }) => [divide(multiply(dy, 0.5), y)
 
 /** `1 / sqrt(x)`.  @flow math.rsqrt */
 export const rsqrt: Unary = (x, options) => {
-  requireBlob("rsqrt", "x", x);
+  requireFloat("rsqrt", x);
   return divide(1, sqrt(x), named("rsqrt", options));
 };
 

@@ -1,8 +1,9 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, textOfValue } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
-import { op } from "./define.js";
+import { type Named, named, op, requireBlob } from "./define.js";
+import { pad } from "./parts.js";
 
 /** How a window of `kernel` taps moves over the last axes of a blob; one entry per axis. */
 export type Window = {
@@ -173,4 +174,48 @@ export const foldOp = op("fold", {
 /** The window in an op's attributes. */
 export function windowOf({ kernel, strides, dilations, pads }: Window): Window {
   return { kernel, strides, dilations, pads };
+}
+
+/**
+ * `x` with the zeros around its spatial axes that the documented padding gives a window of this size, stride and dilation (numbers, or
+ * one for each spatial axis): `"SAME_LOWER"` puts the odd cell before, `"SAME_UPPER"` after. `dataFormat` is such as "NCHW" or "NHWC".
+ * @flow same_padding
+ * @example
+ * ```ts job
+ * // x = [[[1, 2, 3]]]
+ * flow.samePadding(x, "SAME_LOWER", "NCW", 2, 1, 1); // -> [[[0, 1, 2, 3]]]
+ * ```
+ */
+export function samePadding(
+  x: Blob,
+  padding: "SAME_LOWER" | "SAME_UPPER" | "same_lower" | "same_upper",
+  dataFormat: string,
+  kernelSize: number | readonly number[],
+  strides: number | readonly number[],
+  dilationRate: number | readonly number[],
+  options?: Named,
+): Blob {
+  const where = "samePadding";
+  const last = named(where, options);
+  requireBlob(where, "x", x);
+  if (typeof padding !== "string" || !["SAME_LOWER", "SAME_UPPER"].includes(padding.toUpperCase()))
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: padding is ${textOfValue(padding)}, expected "SAME_LOWER" or "SAME_UPPER"`,
+    );
+  const axes = x.shape.length - 2;
+  if (axes < 1 || axes > 3)
+    throw new FlowError("E_SHAPE", `${where}: x is ${textOf(x)}, expected rank 3, 4 or 5: batch, channels, space`);
+  const isLast = channelsLast(where, dataFormat, axes);
+  const first = isLast ? 1 : 2;
+  const window = {
+    kernel: perAxis(where, "kernelSize", kernelSize, axes),
+    strides: perAxis(where, "strides", strides, axes),
+    dilations: perAxis(where, "dilationRate", dilationRate, axes),
+  };
+  const sizes = x.shape.slice(first, first + axes);
+  const pads = resolvePadding({ where, padding, sizes, channelsLast: isLast, window });
+  const spatial = sizes.map((_, i): [number, number] => [pads[i]!, pads[axes + i]!]);
+  const none: [number, number] = [0, 0];
+  return pad(x, isLast ? [none, ...spatial, none] : [none, none, ...spatial], last);
 }

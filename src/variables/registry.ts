@@ -207,7 +207,10 @@ export function getVariable(name: string, options: VariableOptions = {}): Blob {
     return blob;
   }
   if (shape === undefined)
-    throw new FlowError("E_VARIABLE", `${where}: shape is missing; the job has no variable of that name yet`);
+    throw new FlowError(
+      "E_VARIABLE",
+      `${where}: shape is missing; the job has no variable of that name yet, pass { shape }`,
+    );
   if (!Array.isArray(shape) || shape.length === 0 || !shape.every((d) => Number.isInteger(d) && d > 0)) {
     throw new FlowError(
       "E_SHAPE",

@@ -1,6 +1,7 @@
 """Golden values of single ops: python test/golden/ops.py > test/golden/ops.json
 
-PyTorch in float64, except argmax, whose ties PyTorch leaves open: numpy takes the lowest index. Inputs and cotangents
+PyTorch in float64, except argmax, whose ties PyTorch leaves open (numpy takes the lowest index), assignments that meet (numpy keeps the
+last) and unique values (numpy). Inputs and cotangents
 are exact in float32 (but for the float64 input of one cast), so the numbers hold for float32 engines within their
 rounding. Ops have the library's names; a full reduction has the shape [1]; `grads` is null where there is no gradient.
 """
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 torch.set_num_threads(2)
-TYPES = {"float32": torch.float32, "float64": torch.float64, "int32": torch.int32, "int8": torch.int8, "int64": torch.int64}
+TYPES = {"float32": torch.float32, "float64": torch.float64, "int32": torch.int32, "int8": torch.int8, "int64": torch.int64, "uint8": torch.uint8}
 rng = np.random.default_rng(20200214)
 cases = []
 
@@ -207,6 +208,81 @@ for diagonal in (0, 1, -1):
     add("tril", [floats(3, 4)], lambda x: torch.tril(x, diagonal), diagonal=diagonal)
 add("maskedFill", [floats(2, 3), ints([[0], [1]])], lambda x, m: torch.masked_fill(x, m != 0, -3.0), value=-3)
 add("clipByValue", [torch.tensor([-2.0, -0.375, 0.25, 0.375, 3.0]).double()], lambda x: torch.clamp(x, -0.5, 0.5), minValue=-0.5, maxValue=0.5)
+
+# Order, coordinates and what depends on values; what is behind the count of a result is 0. Drawn apart from the rest.
+rest, rng = rng, np.random.default_rng(20200215)
+INTEGERS = [torch.int8, torch.uint8, torch.int32, torch.int64]
+
+
+def integers(*shape, below=9, dtype=torch.int32):
+    return torch.tensor(rng.integers(0, below, size=shape)).to(dtype)
+
+
+def padded(values, size, dim=0):
+    """`values` with zeros up to `size` along `dim`."""
+    shape = list(values.shape)
+    shape[dim] = size - shape[dim]
+    return torch.cat([values, torch.zeros(shape, dtype=values.dtype)], dim)
+
+
+for direction in ("ASCENDING", "DESCENDING"):
+    down = direction == "DESCENDING"
+    for x in [floats(7), floats(2, 3, 4), torch.tensor([[2.0, 1.0, 2.0, 1.0], [0.0, -3.0, 0.0, 0.0]]).double()] + [integers(2, 6, below=5, dtype=d) for d in INTEGERS]:
+        add("sort", [x], lambda x: torch.sort(x, dim=-1, descending=down, stable=True).values, direction=direction)
+        add("argsort", [x], lambda x: torch.argsort(x, dim=-1, descending=down, stable=True).int(), gradients=False, direction=direction)
+
+at = lambda i: tuple(i.long().unbind(-1))
+for shape, lead, depth, wide in [((3, 2, 2), (4,), 1, False), ((3, 2, 2), (2, 3), 2, True), ((3, 2, 2), (5,), 3, False), ((4,), (6, 1), 1, True)]:
+    indices = torch.stack([integers(*lead, below=d) for d in shape[:depth]], -1).to(torch.int64 if wide else torch.int32)
+    tail = shape[depth:]
+    add("gatherNd", [floats(*shape), indices], lambda x, i: x[at(i)])
+    add("scatterNd", [indices, floats(*lead, *tail)], lambda i, u: torch.zeros(shape, dtype=u.dtype).index_put(at(i), u, accumulate=True), shape=list(shape))
+    add("tensorScatterNdAdd", [floats(*shape), indices, floats(*lead, *tail)], lambda x, i, u: x.index_put(at(i), u, accumulate=True))
+    # numpy keeps the last of values assigned to one place.
+    def assigned(x, i, u):
+        x = x.numpy().copy()
+        x[tuple(v.numpy() for v in at(i))] = u.numpy()
+        return torch.tensor(x)
+    add("tensorScatterNdUpdate", [floats(*shape), indices, floats(*lead, *tail)], assigned, gradients=False)
+    for dtype in INTEGERS if depth < 3 and not wide else []:
+        params, updates = integers(*shape, dtype=dtype), integers(*lead, *tail, dtype=dtype)
+        add("gatherNd", [params, indices], lambda x, i: x[at(i)])
+        add("scatterNd", [indices, updates], lambda i, u: torch.zeros(shape, dtype=u.dtype).index_put(at(i), u, accumulate=True), shape=list(shape))
+        add("tensorScatterNdAdd", [params, indices, updates], lambda x, i, u: x.index_put(at(i), u, accumulate=True))
+        add("tensorScatterNdUpdate", [params, indices, updates], assigned)
+for places in ([[2, 0], [0, 1], [1, 1]], [[1], [0]]):  # without duplicates: PyTorch leaves those open
+    i = ints(places)
+    add("tensorScatterNdUpdate", [floats(3, 2, 2), i, floats(len(places), *(3, 2, 2)[i.shape[-1]:])], lambda x, i, u: x.index_put(at(i), u))
+
+for x in [torch.tensor([[0.0, 1.5], [-2.0, 0.0], [0.25, 0.0]]).double(), torch.zeros(2, 3).double(), torch.ones(2, 1, 3).double()] + [integers(3, 2, 3, below=2, dtype=d) for d in INTEGERS]:
+    add("argwhere", [x], lambda x: padded(torch.nonzero(x).int(), x.numel()), gradients=False)
+    if x.dtype != torch.int8:
+        continue
+    add("argwhere", [x], lambda x: padded(torch.nonzero(x), x.numel()), gradients=False, dtype="int64")
+    add("nonzero", [x], lambda x: padded(torch.nonzero(x).int(), x.numel()).T, gradients=False)
+
+for x in [torch.tensor([3.5, -1.0, 3.5, 0.0, -1.0, -1.0, 7.0, 0.0]).double()] + [integers(12, below=6, dtype=d) for d in INTEGERS] + [ints([4])]:
+    values, first, inverse, counts = np.unique(x.numpy(), return_index=True, return_inverse=True, return_counts=True)
+    order = np.argsort(first)  # by first appearance
+    size, rank = len(x), np.argsort(order)
+    parts = [torch.tensor(values[order]), torch.tensor(rank[inverse]), torch.tensor(counts[order]), torch.tensor([len(values)])]
+    outIdx, dtype = ("int64", torch.int64) if x.dtype == torch.int8 else ("int32", torch.int32)
+    for result, part in enumerate(parts):
+        part = part if result == 0 else part.to(dtype)
+        add("uniqueWithCounts", [x], lambda x: padded(part, size) if result in (0, 2) else part, gradients=False, result=result, outIdx=outIdx)
+
+add("squareSum", [floats(2, 3)], lambda x: (x * x).sum().reshape(1))
+add("reshapeLike", [floats(2, 3), ints([[1, 1], [1, 1], [1, 1]])], lambda x, y: x.reshape(y.shape))
+add("broadcastToCompatibleWith", [floats(2, 1), ints([1, 1, 1]), ints([[[1]], [[1]]])], lambda x, *o: torch.broadcast_tensors(x, *o)[0])
+for padding in ("SAME_LOWER", "SAME_UPPER"):
+    for kernel, strides, dilation in ([2, 3], [1, 2], [1, 1]), ([3, 2], [2, 2], [1, 3]), ([1, 1], [2, 3], [1, 1]):
+        # TensorFlow's formula for SAME: the output has ceil(size / stride) places.
+        total = [max(0, (-(-n // s) - 1) * s + (k - 1) * d + 1 - n) for n, k, s, d in zip((4, 5), kernel, strides, dilation)]
+        before = [t // 2 if padding == "SAME_UPPER" else t - t // 2 for t in total]
+        after = [t - b for t, b in zip(total, before)]
+        add("samePadding", [floats(1, 1, 4, 5)], lambda x: F.pad(x, (before[1], after[1], before[0], after[0])), padding=padding, format="NCHW", kernel=kernel, strides=strides, dilation=dilation)
+        add("samePadding", [floats(1, 4, 5, 1)], lambda x: F.pad(x, (0, 0, before[1], after[1], before[0], after[0])), padding=padding, format="NHWC", kernel=kernel, strides=strides, dilation=dilation)
+rng = rest
 
 # Normalization.
 for axis, perm in ((1, None), (-1, None)):

@@ -1,5 +1,6 @@
-// node test/interop/run.mjs: Python's safetensors, numpy, onnx and onnxruntime read what onestep writes, and the other way round. Makes
-// .venv with the packages of requirements.txt; PYTHON names the interpreter to make it with. Wants `npm run build`.
+// node test/interop/run.mjs: Python's safetensors, numpy, onnx, onnxruntime and tensorflow, and plain tfjs-node, read what onestep
+// writes, and the other way round. Makes .venv with the packages of requirements.txt; PYTHON names the interpreter to make it with.
+// Wants `npm run build` and `onestep setup tensorflow`.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -55,6 +56,11 @@ try {
   must(process.execPath, [...tsx, join(here, "write.ts"), folder]);
   counted(python, [join(here, "check.py"), folder]);
   counted(process.execPath, [...tsx, join(here, "read.ts"), folder]);
+  counted(python, [join(here, "check_saved_model.py"), folder]);
+  if (Number(process.versions.node.split(".")[0]) < 23) {
+    must("npm", ["ci", "--prefix", join(root, "bench", "tfjs"), "--ignore-scripts", "--no-audit", "--no-fund"]);
+    counted(process.execPath, [...tsx, join(here, "check_saved_model.ts"), folder]);
+  } else console.log("left out: tfjs-node's own JavaScript does not run on Node 23 and later");
   // The models that jobs run as, vendor operators and all.
   must(process.execPath, [...tsx, join(here, "emit_models.ts")], { cwd: folder, env: { ONESTEP_DEBUG: "3" } });
   const models = readdirSync(join(folder, "onestep-debug")).filter((name) => name.endsWith(".onnx"));

@@ -94,23 +94,85 @@ const models: Readonly<
   attention: [attention, [2, 6, 16], "float32"],
   wide: [wide, [4, 5], "float64"],
 };
+const wave = (shape: readonly number[], dtype: "float32" | "float64"): flow.NdArray => {
+  const size = shape.reduce((product, d) => product * d, 1);
+  const data = dtype === "float32" ? new Float32Array(size) : new Float64Array(size);
+  return new flow.NdArray(data.map((_, i) => Math.sin(i)) as Float32Array<ArrayBuffer>, shape, dtype as "float32");
+};
 for (const [name, [model, shape, dtype]] of Object.entries(models)) {
   for (const opset of [17, 21]) {
     flow.config.seed(7);
     const job = flow.globalFunction({ name, returns: tp.Numpy }, [tp.Numpy.Placeholder(shape, { dtype })], model);
     const checkPoint = new flow.train.CheckPoint();
     await checkPoint.init();
-    const size = shape.reduce((product, d) => product * d, 1);
-    const data = dtype === "float32" ? new Float32Array(size) : new Float64Array(size);
-    const input = new flow.NdArray(
-      data.map((_, i) => Math.sin(i)) as Float32Array<ArrayBuffer>,
-      shape,
-      dtype as "float32",
-    );
+    const input = wave(shape, dtype);
     const output = await job(input as never);
     const label = `${name}-${opset}`;
     await flow.onnx.export(job, join(folder, `${label}.onnx`), { opset });
     await flow.formats.write(join(folder, `${label}.safetensors`), { input, output });
     await flow.clearDefaultSession();
   }
+}
+
+const mlp = (images: flow.Blob): flow.Blob => {
+  const hidden = flow.layers.dense(images, 512, { activation: flow.nn.relu, kernelInitializer, name: "dense1" });
+  return flow.layers.dense(hidden, 10, { kernelInitializer, name: "dense2" });
+};
+/** Rows of a table, their labels' losses, and sums that only 64 bits hold. */
+const lookup = (ids: flow.Blob, labels: flow.Blob, counts: flow.Blob) => {
+  const rows = flow.gather(flow.getVariable("table", { shape: [20, 5], initializer: kernelInitializer }), ids);
+  return {
+    rows,
+    loss: flow.nn.sparseSoftmaxCrossEntropyWithLogits(labels, rows),
+    sums: counts.add(flow.cast(ids, "int64")),
+    larger: flow.cast(flow.math.greater(ids, labels), "int32"),
+  };
+};
+const { Placeholder } = tp.Numpy;
+const saved: Readonly<Record<string, () => { readonly job: flow.Job<never, unknown>; readonly inputs: object }>> = {
+  lenet: () => ({
+    job: flow.globalFunction(
+      { name: "lenet", returns: { probabilities: tp.Numpy } },
+      [Placeholder([8, 1, 28, 28])],
+      (x) => ({
+        probabilities: lenet(x),
+      }),
+    ) as never,
+    inputs: { images: wave([8, 1, 28, 28], "float32") },
+  }),
+  mlp: () => ({
+    job: flow.globalFunction({ name: "mlp", returns: { logits: tp.Numpy } }, [Placeholder([8, 784])], (x) => ({
+      logits: mlp(x),
+    })) as never,
+    inputs: { images: wave([8, 784], "float32") },
+  }),
+  lookup: () => ({
+    job: flow.globalFunction(
+      { name: "lookup", returns: { rows: tp.Numpy, loss: tp.Numpy, sums: tp.Numpy, larger: tp.Numpy } },
+      [
+        Placeholder([3], { dtype: "int32" }),
+        Placeholder([3], { dtype: "int32" }),
+        Placeholder([3], { dtype: "int64" }),
+      ],
+      lookup,
+    ) as never,
+    inputs: {
+      ids: new flow.NdArray(Int32Array.of(19, 0, 7), [3]),
+      labels: new flow.NdArray(Int32Array.of(4, 0, 2), [3]),
+      counts: new flow.NdArray(BigInt64Array.of(2n ** 31n - 1n, 5n, 0n), [3]),
+    },
+  }),
+};
+for (const [name, make] of Object.entries(saved)) {
+  flow.config.seed(7);
+  const { job, inputs } = make();
+  await new flow.train.CheckPoint().init();
+  const outputs = await (job as unknown as (...feeds: unknown[]) => Promise<Record<string, flow.NdArray>>)(
+    ...Object.values(inputs),
+  );
+  const path = join(folder, `${name}.saved_model`);
+  await flow.savedModel.export(job, path, { inputs: Object.keys(inputs), outputs: Object.keys(outputs) });
+  await flow.formats.write(join(folder, `${name}.inputs.safetensors`), inputs as Record<string, flow.NdArray>);
+  await flow.formats.write(join(folder, `${name}.outputs.safetensors`), outputs);
+  await flow.clearDefaultSession();
 }

@@ -9,6 +9,28 @@ const window = { kernel: [3, 2], strides: [2, 1], dilations: [1, 2], pads: [1, 0
 
 export const rows: readonly Row[] = [
   {
+    op: "samePadding",
+    inputs: [{ shape: [1, 2, 3, 4] }],
+    call: (a) => flow.samePadding(a, "SAME_LOWER", "NCHW", [2, 3], [1, 2], 1),
+    print: "%1:float[1,2,4,5] = pad %0 {before=[0,0,1,1], after=[0,0,0,0], value=0}",
+  },
+  {
+    op: "samePadding",
+    inputs: [{ shape: [1, 3, 4, 2] }],
+    call: (a) => flow.samePadding(a, "same_upper", "NHWC", 2, [1, 2], [2, 1]),
+    print: "%1:float[1,5,4,2] = pad %0 {before=[0,1,0,0], after=[0,1,0,0], value=0}",
+  },
+  {
+    op: "samePadding",
+    inputs: [{ shape: [1, 1, 3] }],
+    call: (a) => flow.samePadding(a, "SAME_UPPER", "NCW", 4, 1, 1),
+    print: "%1:float[1,1,6] = pad %0 {before=[0,0,1], after=[0,0,2], value=0}",
+    exact: [
+      { inputs: [{ shape: [1, 1, 3], data: [1, 2, 3] }], output: [0, 1, 2, 3, 0, 0], gradients: [[1, 1, 1]] },
+      { inputs: [{ shape: [1, 1, 3], data: [1, 2, 3], dtype: "int8" }], output: [0, 1, 2, 3, 0, 0] },
+    ],
+  },
+  {
     op: "unfold",
     inputs: [{ shape: [2, 5, 4] }],
     call: (x) => unfold(x, window),

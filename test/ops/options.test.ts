@@ -24,6 +24,13 @@ const x = (): flow.Blob => like([3, 3]);
 const vector = (): flow.Blob => like([3]);
 const ids = (): flow.Blob => like([3], "int32");
 const image = (): flow.Blob => like([1, 2, 4, 4]);
+const counter = (name: string, size: number): flow.Blob =>
+  flow.getVariable(name, {
+    shape: [size],
+    dtype: "int32",
+    initializer: flow.zerosInitializer({ dtype: "int32" }),
+    trainable: false,
+  });
 const schedule = (): flow.optimizer.Schedule => new flow.optimizer.PiecewiseConstantScheduler([], [0.1]);
 
 const optimizers = ["SGD", "Adam", "AdamW"] as const;
@@ -38,13 +45,18 @@ const right: Readonly<Record<string, () => Values>> = {
   biasAdd: () => [x(), vector()],
   broadcastTo: () => [x(), [2, 3, 3]],
   cast: () => [x(), "float64"],
+  categoricalOrdinalEncode: () => [counter("table", 8), counter("size", 1), ids()],
+  categoricalOrdinalEncoder: () => [ids(), 4],
   constant: () => [1],
   constantLike: () => [x(), 1],
   constantScalar: () => [1],
   conv2dTranspose: () => [image(), like([2, 3, 3, 3]), [1, 3, 6, 6]],
+  decodeRandom: () => [[2], "float32"],
   dropout: () => [x(), 0.5],
+  dynamicReshape: () => [x(), [9]],
   expandDims: () => [x(), 0],
   gather: () => [x(), ids()],
+  gatherNd: () => [x(), like([3, 1], "int32")],
   getVariable: () => ["v"],
   kaimingInitializer: () => [[3, 3]],
   maskedFill: () => [x(), x(), 1],
@@ -53,13 +65,19 @@ const right: Readonly<Record<string, () => Values>> = {
   oneHot: () => [ids(), 3],
   pad: () => [like([3]), [[1, 1]]],
   Placeholder: () => [[2]],
+  randomMaskLike: () => [x(), 0.5],
   reshape: () => [x(), [9]],
   reverse: () => [x(), 0],
+  samePadding: () => [image(), "SAME_LOWER", "NCHW", 2, 1, 1],
+  scatterNd: () => [like([3, 1], "int32"), x(), [4, 3]],
   slice: () => [x(), [0, 0], [1, 1]],
   sliceV2: () => [x(), [[0, 1, 1]]],
   sparseCrossEntropy: () => [ids(), x()],
   sparseSoftmaxCrossEntropyWithLogits: () => [ids(), x()],
+  tensorScatterNdAdd: () => [x(), like([3, 1], "int32"), x()],
+  tensorScatterNdUpdate: () => [x(), like([3, 1], "int32"), x()],
   tile: () => [x(), [1, 2]],
+  uniqueWithCounts: () => [vector()],
   unsortedBatchSegmentSum: () => [x(), like([3, 3], "int32"), 2],
   unsortedSegmentSum: () => [x(), ids(), 2],
   unsortedSegmentSumLike: () => [x(), ids(), x()],
@@ -111,6 +129,7 @@ const outside: Readonly<Record<string, () => Values>> = {
   "formats.read": () => [join(folder, "none.npz")],
   "formats.write": () => [join(folder, "written.npz"), {}],
   "onnx.export": () => [flow.globalFunction({ name: "exported" }, () => null), join(folder, "model.onnx")],
+  "savedModel.export": () => [flow.globalFunction({ name: "exported" }, () => null), join(folder, "saved_model")],
   "train.CheckPoint.init": () => [],
   "train.CheckPoint.load": () => [join(folder, "model")],
   "train.CheckPoint.save": () => [join(folder, "model")],
@@ -210,6 +229,10 @@ function messageOf(
   return message;
 }
 
+/** What a message says to do, or what would be right. */
+const advice =
+  /expected|must|cannot|differ|outside \[|is not|is no |flow\.\w+|; (use|pass|give|leave|make)|did you mean|equal|known are|may hold|pass \{/;
+
 const tested = (list: readonly PublicFunction[]): PublicFunction[] => list.filter(({ path }) => !exempt.includes(path));
 
 // A row that is missing or wrong fails here: without right arguments the tests below could pass for another reason.
@@ -272,6 +295,61 @@ describe.each(tested(takesBlobs))("Blobs of $path", (target) => {
   });
 });
 
+// Another shape or dtype than a right call's is taken, or answered with the type that was got and what to do.
+describe.each(tested(takesBlobs).filter(({ path, kind }) => kind === "function" && !(path in outside)))(
+  "Blobs of other types into $path",
+  (target) => {
+    const { parameters } = target;
+    const shapes = [[5], [7, 2], [2, 3, 5, 7], [2, 1, 3, 5, 7, 1]];
+    const dtypes: readonly flow.DType[] = ["float32", "float64", "int8", "uint8", "int32", "int64"];
+    /** A blob of another type and how messages write it. */
+    type Wrong = { readonly blob: flow.Blob; readonly texts: readonly string[] };
+    const wrongOf = (blob: flow.Blob): Wrong[] => [
+      ...shapes.map((shape) => ({
+        blob: like(shape, blob.dtype),
+        texts: [`${blob.dtype}[${shape.join(",")}]`, `[${shape.join(",")}]`, `rank-${shape.length} input`],
+      })),
+      ...dtypes
+        .filter((dtype) => dtype !== blob.dtype)
+        .map((dtype) => ({ blob: like(blob.shape, dtype), texts: [`${dtype}[${blob.shape.join(",")}]`] })),
+    ];
+
+    test("are taken, or the error has the type and what was expected", async () => {
+      const tried: { readonly what: string; readonly texts: readonly string[] }[] = [];
+      const errors = await failures(target, (args) => {
+        const calls: (readonly unknown[])[] = [];
+        const add = (what: string, right: unknown, change: (blob: unknown) => readonly unknown[]): void => {
+          const [first, ...rest] = (Array.isArray(right) ? right : [right]) as unknown[];
+          if (!(first instanceof flow.Blob)) return;
+          for (const { blob, texts } of wrongOf(first)) {
+            tried.push({ what, texts });
+            calls.push(change(Array.isArray(right) ? [...rest, blob] : blob));
+          }
+        };
+        for (const [i, parameter] of parameters.entries()) {
+          if (isBlobs(parameter)) add(parameter.name, args[i], (blob) => args.with(i, blob));
+          for (const { name } of parameter.options.filter((option) => option.blob))
+            add(name, x(), (blob) => args.with(i, { ...(args[i] as object), [name]: blob }));
+        }
+        return calls;
+      });
+      for (const [i, { what, texts }] of tried.entries()) {
+        if (errors[i] === undefined) continue;
+        const { code } = errors[i] as flow.FlowError;
+        expect(["E_SHAPE", "E_DTYPE", "E_ARGUMENT", "E_VARIABLE", "E_GRADIENT"], String(errors[i])).toContain(code);
+        const message = messageOf(errors[i], code, target, what);
+        expect(message, what).toMatch(advice);
+        // What is wrong then is another thing: no variable, no path.
+        if (code === "E_VARIABLE" || code === "E_GRADIENT") continue;
+        expect(
+          texts.some((text) => message.includes(text)),
+          `${what} ${texts[0]}: ${message}`,
+        ).toBe(true);
+      }
+    });
+  },
+);
+
 // Some wrong values mean something or are taken as they are; what must not happen is an error of JavaScript's own.
 describe.each(tested([...takesOptions, ...takesBlobs.filter((f) => !takesOptions.includes(f))]))(
   "values of another kind into $path",
@@ -297,8 +375,11 @@ describe.each(tested([...takesOptions, ...takesBlobs.filter((f) => !takesOptions
         }
       }
       const errors = await failures(target, (args) => calls.map(({ change }) => change(args)));
-      for (const [i, error] of errors.entries())
-        if (error !== undefined) expect(error, `${calls[i]!.what}: ${String(error)}`).toBeInstanceOf(flow.FlowError);
+      for (const [i, error] of errors.entries()) {
+        if (error === undefined) continue;
+        expect(error, `${calls[i]!.what}: ${String(error)}`).toBeInstanceOf(flow.FlowError);
+        expect((error as Error).message, calls[i]!.what).toMatch(advice);
+      }
     });
   },
 );

@@ -7,6 +7,17 @@ const x = { shape: [2, 3, 2] };
 
 export const rows: readonly Row[] = [
   {
+    op: "squareSum",
+    inputs: [x],
+    call: (a) => flow.experimental.squareSum(a),
+    print: `%1:float[2,3,2] = multiply %0 %0
+%2:float[1] = reduceSum %1 {axes=[0,1,2], keepDims=false}`,
+    exact: [
+      { inputs: [{ shape: [2, 2], data: [1, -2, 3, 0] }], output: [14], gradients: [[2, -4, 6, 0]] },
+      { inputs: [{ shape: [3], data: [1, -2, 3], dtype: "int32" }], output: [14] },
+    ],
+  },
+  {
     op: "reduceSum",
     inputs: [x],
     call: (a) => math.reduceSum(a, { axis: [0, -1] }),

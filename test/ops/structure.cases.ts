@@ -7,6 +7,42 @@ const x = { shape: [2, 3, 2] };
 
 export const rows: readonly Row[] = [
   {
+    op: "reshapeLike",
+    inputs: [{ shape: [2, 3] }, { shape: [3, 2], dtype: "int32" }],
+    call: (a, like) => flow.reshapeLike(a, like),
+    print: "%2:float[3,2] = reshape %0 {shape=[3,2]}",
+  },
+  {
+    op: "dynamicReshape",
+    inputs: [{ shape: [2, 3] }],
+    call: (a) => flow.dynamicReshape(a, [-1, 2]),
+    print: "%1:float[3,2] = reshape %0 {shape=[3,2]}",
+  },
+  {
+    op: "identityN",
+    inputs: [{ shape: [2] }, { shape: [1, 2] }],
+    call: (...all) => flow.math.add(...(flow.identityN(all) as [flow.Blob, flow.Blob])),
+    print: `%2:float[2] = identity %0
+%3:float[1,2] = identity %1
+%4:float[1,2] = add %2 %3`,
+  },
+  {
+    op: "broadcastToCompatibleWith",
+    inputs: [{ shape: [2, 1] }, { shape: [3], dtype: "int32" }, { shape: [4, 1, 1], dtype: "int8" }],
+    call: (a, b, c) => flow.broadcastToCompatibleWith(a, [b, c]),
+    print: "%3:float[4,2,3] = broadcastTo %0 {shape=[4,2,3]}",
+    exact: [
+      {
+        inputs: [
+          { shape: [1], data: [5], dtype: "int8" },
+          { shape: [2], data: [0, 0], dtype: "int8" },
+          { shape: [1], data: [0], dtype: "int8" },
+        ],
+        output: [5, 5],
+      },
+    ],
+  },
+  {
     op: "reshape",
     inputs: [x],
     call: (a) => flow.reshape(a, [4, -1]),

@@ -250,3 +250,8 @@ flow.globalFunction({ nmae: "x", returns: tp.Numpy }, [images], (x) => x);
 new flow.optimizer.SGD(0.1);
 // @ts-expect-error a misspelt option
 flow.layers.dense({} as flow.Blob, 10, { kernelInitialiser: flow.zerosInitializer() });
+
+// Typed arrays as signatures name them, over whichever memory.
+const feed = flow.globalFunction({ name: "feed", returns: tp.Numpy }, [images], (x) => x);
+const fed = (data: Float32Array) => [feed(data), new flow.NdArray(data, [1, 784])] as const;
+void fed;

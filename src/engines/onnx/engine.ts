@@ -54,6 +54,7 @@ const fusesWrong = ({ op, outputs }: Node): boolean =>
 // onnxruntime refuses a model without nodes.
 
 class OnnxSession implements EngineSession {
+  readonly gpu = false;
   readonly #jobs = new Map<string, CompiledJob>();
   readonly #slots = new Map<string, Slot>();
   constructor(

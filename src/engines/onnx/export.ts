@@ -1,7 +1,6 @@
 import { FlowError } from "../../core/errors.js";
 import type { Tensor } from "../../core/tensor.js";
-import type { Graph, Node } from "../../graph/graph.js";
-import { dce } from "../../passes/dce.js";
+import type { Node } from "../../graph/graph.js";
 import type { NativeJob } from "../engine.js";
 import { encodeModel, type OnnxModel, type OnnxNode, type Port } from "./encode.js";
 import { lower } from "./lower/model.js";
@@ -33,12 +32,7 @@ export interface ExportPlan {
 // A protobuf message ends here.
 const limit = 2 ** 31 - 1;
 
-/** The part of a job's graph that an exported model computes: its outputs, without hidden checks. */
-export function exportedGraph(graph: Graph): Graph {
-  return dce({ ...graph, checks: [] });
-}
-
-/** The bytes of an ONNX model of a job, variables as initializers, with ONNX's own operators only. `job` holds an `exportedGraph`. */
+/** The bytes of an ONNX model of a job, variables as initializers, with ONNX's own operators only. The job has outputs alone: no checks, no updates. */
 export async function exportModel(job: NativeJob, plan: ExportPlan): Promise<Uint8Array> {
   const graph = fuse(job.graph, job.context);
   const lowered = lower(job.name, graph, undefined, true);

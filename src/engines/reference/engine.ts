@@ -20,6 +20,7 @@ function openSession(): EngineSession {
   const values = new Map<string, Array64>();
   const variable = (name: string): Array64 => values.get(name) ?? fail(`variable '${name}' is unknown`);
   return {
+    gpu: false,
     async extend(program) {
       for (const job of program.jobs) jobs.set(job.name, job);
       for (const [name, { dtype, shape }] of program.variables)

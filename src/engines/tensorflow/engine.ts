@@ -51,6 +51,10 @@ class TensorFlowSession implements EngineSession {
     readonly options: EngineOptions,
   ) {}
 
+  get gpu(): boolean {
+    return this.runtime.gpu;
+  }
+
   /** Loads a graph of all jobs and moves the values over: the cost of a job declared later is that of reading and writing them. */
   async extend({ jobs: added, variables: wanted }: Program): Promise<void> {
     const variables = new Map(this.#variables);
@@ -63,7 +67,9 @@ class TensorFlowSession implements EngineSession {
     const jobs = new Map(this.#jobs);
     for (const native of added)
       jobs.set(native.name, {
-        ...lowerJob(`j${this.#count++}`, native.graph, (name) => found("variable", name, variables).handle),
+        ...lowerJob(`j${this.#count++}`, native.graph, (name) => found("variable", name, variables).handle, {
+          gpu: this.gpu,
+        }),
         native,
       });
     const parts = [...variables.values(), ...jobs.values()];

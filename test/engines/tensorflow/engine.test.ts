@@ -12,7 +12,7 @@ import type { Blob } from "#src/graph/blob.js";
 import type { Check } from "#src/graph/graph.js";
 import { building, GraphBuilder } from "#src/graph/trace.js";
 import { operators } from "#src/ops/operators.js";
-import { failure, scratch, tinyImages, tinyJob, tinyLabels } from "../../jobs/support.js";
+import { failure, tinyImages, tinyJob, tinyLabels } from "../../jobs/support.js";
 import { numbers, tensorOf } from "../../ops/harness.js";
 import { isReady } from "../ready.js";
 
@@ -255,37 +255,6 @@ describe.skipIf(!isReady("tensorflow"))("tensorflow engine", () => {
 });
 
 describe.skipIf(!isReady("tensorflow"))("the public API on tensorflow", () => {
-  const train = async (engine: string, steps: number, path?: { load?: string; save?: string }): Promise<number[]> => {
-    await flow.clearDefaultSession();
-    flow.config.engine(engine);
-    flow.config.seed(5);
-    const job = tinyJob({ momentum: 0.9, dropout: 0.5 });
-    const checkPoint = new flow.train.CheckPoint();
-    if (path?.load === undefined) await checkPoint.init();
-    else await checkPoint.load(path.load);
-    const losses: number[] = [];
-    for (let i = 0; i < steps; i++) losses.push((await job(tinyImages, tinyLabels)).mean());
-    if (path?.save !== undefined) await checkPoint.save(path.save);
-    return losses;
-  };
-
-  test("50 steps with dropout and momentum equal onnx's to 1e-5: the same masks, the same numbers", async () => {
-    const [ours, theirs] = [await train("tensorflow", 50), await train("onnx", 50)];
-    for (const [i, loss] of ours.entries()) expect(Math.abs(loss - theirs[i]!)).toBeLessThan(1e-5);
-    expect(new Set(ours).size).toBeGreaterThan(40);
-  });
-
-  test("a checkpoint goes to onnx and back, and continues to the bit on the engine that wrote it", async () => {
-    const folder = scratch();
-    const whole = await train("tensorflow", 8, { save: `${folder}/end` });
-    const first = await train("tensorflow", 4, { save: `${folder}/half` });
-    const there = await train("onnx", 0, { load: `${folder}/half`, save: `${folder}/onnx` });
-    const second = await train("tensorflow", 4, { load: `${folder}/onnx` });
-    expect([...first, ...there, ...second]).toEqual(whole);
-    const onnx = await train("onnx", 4, { load: `${folder}/half` });
-    for (const [i, loss] of onnx.entries()) expect(Math.abs(loss - second[i]!)).toBeLessThan(1e-5);
-  });
-
   test("a bad label fails the step and changes nothing", async () => {
     flow.config.engine("tensorflow");
     flow.config.seed(5);

@@ -23,11 +23,9 @@ export class Lowering {
   #count = 0;
   /** The op of the job that the nodes made now stand for. */
   label: string | undefined;
-  constructor(
-    readonly scope: string,
-    /** Where the ops run; TensorFlow's own choice where left out. */
-    readonly device?: string,
-  ) {}
+  /** Where the nodes made now run, `/device:GPU:0`; TensorFlow's own choice where undefined. */
+  device: string | undefined;
+  constructor(readonly scope: string) {}
 
   /** A fresh node name, which tells the op. */
   fresh(op: string): string {

@@ -1,7 +1,8 @@
+import { isFloat } from "../../../core/dtype.js";
 import { bug } from "../../../core/errors.js";
 import { sameShape } from "../../../core/shape.js";
 import type { Blob, BlobType } from "../../../graph/blob.js";
-import { type Check, type Graph, inputsOf, rootsOf } from "../../../graph/graph.js";
+import { type Check, type Graph, inputsOf, type Node, rootsOf } from "../../../graph/graph.js";
 import { decode, edgeTypes, encode } from "../edge.js";
 import type { TensorFlowNode } from "../encode.js";
 import { type Emitter, Lowering, shape, string, type } from "./context.js";
@@ -54,8 +55,16 @@ export function lowerVariable(id: string, { dtype, shape: dims }: BlobType): Low
  */
 const own = (to: Lowering, x: string, dtype: BlobType["dtype"]): string => to.one("DeepCopy", [x], { T: type(dtype) });
 
-/** A job's part of the graph. Its updates wait for everything else it computes, so that a failed step makes none. */
-export function lowerJob(id: string, graph: Graph, handleOf: (variable: string) => string): LoweredJob {
+/**
+ * A job's part of the graph. Its updates wait for everything else it computes, so that a failed step makes none. With a `gpu` ops
+ * are where the user placed them.
+ */
+export function lowerJob(
+  id: string,
+  graph: Graph,
+  handleOf: (variable: string) => string,
+  { gpu = false }: { readonly gpu?: boolean } = {},
+): LoweredJob {
   const to = new Lowering(id);
   const names = new Map<Blob, string>();
   const feeds: string[] = [];
@@ -76,18 +85,8 @@ export function lowerJob(id: string, graph: Graph, handleOf: (variable: string) 
     reads.push(read);
     names.set(blob!, read);
   }
-  const rows: Readonly<Record<string, Emitter<never> | undefined>> = table;
   const inPlace = updatesInPlace(graph);
-  for (const node of graph.nodes) {
-    if (node.op === "placeholder" || node.op === "variable" || inPlace.has(node.outputs[0]!)) continue;
-    const emitter = rows[node.op];
-    if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
-    const inputs = node.inputs.map((input) => names.get(input)!);
-    to.label = node.name ?? node.op;
-    const made = [emitter(to, inputs, node.attrs as never, node.outputs, node)].flat();
-    for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
-  }
-  to.label = undefined;
+  lowerNodes(to, graph, names, { skipped: inPlace, gpu });
   // A root may be asked for twice or be an input, so each leaves through a node of its own.
   const leave = (blob: Blob): string =>
     to.one("Identity", [encode(to, names.get(blob)!, blob.dtype)], { T: type(edgeTypes[blob.dtype]) });
@@ -124,6 +123,40 @@ export function lowerJob(id: string, graph: Graph, handleOf: (variable: string) 
   const refused = to.one("Identity", [failed], { T }, { control: before });
   const done = to.one("Merge", [committed, refused], { T, N: { int: 2 } });
   return { nodes: to.nodes, feeds, outputs, done, checks };
+}
+
+/** Lowers what lies behind the inputs, whose values `names` has, and adds the values of all else to it. */
+export function lowerNodes(
+  to: Lowering,
+  graph: Graph,
+  names: Map<Blob, string>,
+  {
+    skipped = new Set(),
+    gpu = false,
+  }: { readonly skipped?: { has(blob: Blob): boolean }; readonly gpu?: boolean } = {},
+): void {
+  const rows: Readonly<Record<string, Emitter<never> | undefined>> = table;
+  for (const node of graph.nodes) {
+    if (node.op === "placeholder" || node.op === "variable" || skipped.has(node.outputs[0]!)) continue;
+    const emitter = rows[node.op];
+    if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
+    const inputs = node.inputs.map((input) => names.get(input)!);
+    to.label = node.name ?? node.op;
+    to.device = gpu ? deviceOf(node) : undefined;
+    const made = [emitter(to, inputs, node.attrs as never, node.outputs, node)].flat();
+    for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
+  }
+  to.label = undefined;
+  to.device = undefined;
+}
+
+/**
+ * TensorFlow's name of the device of a node. Only what computes with floats is held to a GPU: integer ops without a kernel there
+ * would be an error, where TensorFlow by itself takes the CPU for them. So are variables, which all jobs share.
+ */
+function deviceOf({ device, outputs }: Node): string | undefined {
+  if (device === undefined || device === "cpu") return device && "/device:CPU:0";
+  return outputs.every(({ dtype }) => isFloat(dtype)) ? device.replace("gpu", "/device:GPU") : undefined;
 }
 
 /** A bool of rank 0: no element lies outside the check's range; NaN does not, as in `assertCheck`. */

@@ -1,0 +1,51 @@
+"""Loads what write.ts exported with TensorFlow's Python package: python test/interop/check_saved_model.py FOLDER"""
+import os
+import pathlib
+import sys
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import numpy as np
+import tensorflow as tf
+from safetensors.numpy import load_file
+
+folder = pathlib.Path(sys.argv[1])
+passed = failed = 0
+
+
+def check(label, test):
+    global passed, failed
+    try:
+        test()
+        passed += 1
+        print(f"ok   {label}")
+    except Exception as error:
+        failed += 1
+        print(f"FAIL {label}: {type(error).__name__}: {error}")
+
+
+def signature_of(loaded, inputs, outputs):
+    assert list(loaded.signatures) == ["serving_default"], list(loaded.signatures)
+    _, specs = loaded.signatures["serving_default"].structured_input_signature
+    for given, arrays in ((specs, inputs), (loaded.signatures["serving_default"].structured_outputs, outputs)):
+        found = {name: (spec.dtype.as_numpy_dtype, tuple(spec.shape)) for name, spec in given.items()}
+        assert found == {name: (array.dtype.type, array.shape) for name, array in arrays.items()}, found
+
+
+def numbers_of(loaded, inputs, outputs):
+    results = loaded.signatures["serving_default"](**{name: tf.constant(array) for name, array in inputs.items()})
+    assert sorted(results) == sorted(outputs), sorted(results)
+    for name, expected in outputs.items():
+        got = results[name].numpy()
+        assert got.dtype == expected.dtype and got.shape == expected.shape, f"{name} is {got.dtype}{got.shape}"
+        worst = np.max(np.abs(got - expected))
+        assert worst <= (1e-5 if got.dtype.kind == "f" else 0), f"{name} is off by {worst}"
+        assert np.ptp(expected) > 0, f"{name} tells nothing: every element is equal"
+
+
+for path in sorted(folder.glob("*.saved_model")):
+    inputs, outputs = (load_file(path.with_suffix(f".{part}.safetensors")) for part in ("inputs", "outputs"))
+    loaded = tf.saved_model.load(str(path))
+    check(f"TensorFlow {tf.__version__} finds {path.name}'s signature", lambda: signature_of(loaded, inputs, outputs))
+    check(f"TensorFlow {tf.__version__} gives our numbers for {path.name}", lambda: numbers_of(loaded, inputs, outputs))
+print(f"{passed} passed, {failed} failed")
+sys.exit(1 if failed or not passed else 0)
