@@ -103,9 +103,9 @@ for (const [engine, tolerance] of [
     );
 
     test("where each step reads every row, LazyAdam gives what it gives without slices", async () => {
-      flow.config.engine(engine);
       const found: flow.NdArray[] = [];
       for (const functionConfig of [indexed("table"), indexed()]) {
+        flow.config.engine(engine);
         const count = rows + 3;
         const job = lookup((loss) => new flow.optimizer.LazyAdam(rate()).minimize(loss), { functionConfig, count });
         const read = flow.globalFunction({ name: "read", returns: tp.Numpy }, () => table());
