@@ -210,7 +210,7 @@ ${clamped("3", 2, 3)}
     op: "equalGroups",
     inputs: [{ shape: [7], dtype: "int32", range: [0, 3] }],
     call: (i) => equalGroups(i),
-    print: "%1:int32[7] = equalGroups %0 {}",
+    print: "%1:int32[7] = equalGroups %0",
     differentiable: false,
     exact: [
       { inputs: [ids(5, 2, 5, 9, 2)], output: [0, 1, 0, 2, 1] },
@@ -222,7 +222,7 @@ ${clamped("3", 2, 3)}
     op: "replaceRows",
     inputs: [{ shape: [4, 3] }, { shape: [1], dtype: "int32", range: [0, 3] }, { shape: [1, 3] }],
     call: (table, i, values) => replaceRows(table, i, values),
-    print: "%3:float[4,3] = replaceRows %0 %1 %2 {}",
+    print: "%3:float[4,3] = replaceRows %0 %1 %2",
     differentiable: false,
     exact: [
       {
