@@ -278,7 +278,8 @@ await section("large", async () => {
       if (rule === "signal=SIGKILL" ? answer.signal !== "SIGKILL" : !refused)
         wrong.push(`${rule} at ${call} ${n} of a ${what}: ${JSON.stringify(answer)}`);
       if (what === "save" && existsSync(dir)) wrong.push(`${rule} at ${call} ${n} of a save: yet it is there`);
-      if (what === "save" && rule !== "signal=SIGKILL" && leftovers(root).length > 0) wrong.push(`left ${leftovers(root)}`);
+      if (what === "save" && rule !== "signal=SIGKILL" && leftovers(root).length > 0)
+        wrong.push(`left ${leftovers(root)}`);
     }
   }
   const dir = join(root, "large");

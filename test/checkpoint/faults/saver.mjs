@@ -10,7 +10,9 @@ flow.config.seed(Number(process.argv[2] ?? 7));
 const names = ["dense-bias", "dense-weight", "other"];
 const job = flow.globalFunction({ type: "predict", name: "values", returns: flow.tp.Numpy }, [], () =>
   flow.concat(
-    names.map((name) => flow.getVariable(name, { shape: [elements], initializer: flow.randomUniformInitializer(-1, 1) })),
+    names.map((name) =>
+      flow.getVariable(name, { shape: [elements], initializer: flow.randomUniformInitializer(-1, 1) }),
+    ),
     { axis: 0 },
   ),
 );
