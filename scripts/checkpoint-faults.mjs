@@ -258,11 +258,12 @@ await section("large", async () => {
   const stored = join(root, "stored-large");
   await program.ask(`save ${stored}`, 60);
   const wrong = [];
+  // strace counts for each thread: of 108 pieces one of libuv's four has 27 or more.
   const places = [
     ["save", "fdatasync", 1],
-    ["save", "pwrite64", 30],
+    ["save", "pwrite64", 20],
     ["save", "fsync", 1],
-    ["load", "pread64", 30],
+    ["load", "pread64", 20],
   ];
   let count = 0;
   for (const [what, call, n] of places) {
