@@ -1,12 +1,11 @@
 import { isFloat } from "../../../core/dtype.js";
-import { bug } from "../../../core/errors.js";
 import { sameShape } from "../../../core/shape.js";
 import type { Blob, BlobType } from "../../../graph/blob.js";
 import { type Check, type Graph, inputsOf, type Node, rootsOf } from "../../../graph/graph.js";
 import { decode, edgeTypes, encode } from "../edge.js";
 import type { TensorFlowNode } from "../encode.js";
-import { type Emitter, Lowering, shape, string, type } from "./context.js";
-import { table } from "./table.js";
+import { Lowering, shape, string, type } from "./context.js";
+import { Values } from "./layout.js";
 
 /** The part of the graph that holds one variable, and what to feed and fetch to reach it. */
 export interface LoweredVariable {
@@ -66,7 +65,7 @@ export function lowerJob(
   { gpu = false }: { readonly gpu?: boolean } = {},
 ): LoweredJob {
   const to = new Lowering(id);
-  const names = new Map<Blob, string>();
+  const values = new Values(to);
   const feeds: string[] = [];
   for (const {
     outputs: [blob],
@@ -74,7 +73,7 @@ export function lowerJob(
     const { dtype, shape: dims } = blob!;
     const feed = to.one("Placeholder", [], { dtype: type(edgeTypes[dtype]), shape: shape(dims) });
     feeds.push(feed);
-    names.set(blob!, decode(to, feed, dtype));
+    values.set(blob!, decode(to, feed, dtype));
   }
   const reads: string[] = [];
   for (const {
@@ -83,18 +82,18 @@ export function lowerJob(
   } of inputsOf(graph, "variable")) {
     const read = to.one("ReadVariableOp", [handleOf(String(attrs.name))], { dtype: type(blob!.dtype) });
     reads.push(read);
-    names.set(blob!, read);
+    values.set(blob!, read);
   }
   const inPlace = updatesInPlace(graph);
-  lowerNodes(to, graph, names, { skipped: inPlace, gpu });
+  lowerNodes(to, graph, values, { skipped: inPlace, gpu });
   // A root may be asked for twice or be an input, so each leaves through a node of its own.
   const leave = (blob: Blob): string =>
-    to.one("Identity", [encode(to, names.get(blob)!, blob.dtype)], { T: type(edgeTypes[blob.dtype]) });
+    to.one("Identity", [encode(to, values.get(blob), blob.dtype)], { T: type(edgeTypes[blob.dtype]) });
   const outputs = graph.outputs.map(leave);
   const checks = graph.checks.map(({ blob }) => leave(blob));
   const updates = [...graph.updates].map(([variable, blob]) => {
     const { op = "AssignVariableOp", by = blob } = inPlace.get(blob) ?? {};
-    const value = names.get(by)!;
+    const value = values.get(by);
     return {
       op,
       handle: handleOf(variable),
@@ -114,7 +113,7 @@ export function lowerJob(
     const done = to.one("Identity", [to.scalar("bool", true)], { T }, { control: [ready, ...assigned] });
     return { nodes: to.nodes, feeds, outputs, done, checks };
   }
-  const passed = graph.checks.map((check) => holds(to, names.get(check.blob)!, check));
+  const passed = graph.checks.map((check) => holds(to, values.get(check.blob), check));
   const all = passed.reduce((x, y) => to.one("LogicalAnd", [x, y]));
   // The branch not taken is dead, and so is all that waits for it: the assignments of a step whose checks fail do not run.
   const [failed, held] = to.nodeOf("Switch", [all, all], { T }, { outputs: 2 }) as [string, string];
@@ -125,26 +124,21 @@ export function lowerJob(
   return { nodes: to.nodes, feeds, outputs, done, checks };
 }
 
-/** Lowers what lies behind the inputs, whose values `names` has, and adds the values of all else to it. */
+/** Lowers what lies behind the inputs, whose values are there, and adds the values of all else to them. */
 export function lowerNodes(
   to: Lowering,
   graph: Graph,
-  names: Map<Blob, string>,
+  values: Values,
   {
     skipped = new Set(),
     gpu = false,
   }: { readonly skipped?: { has(blob: Blob): boolean }; readonly gpu?: boolean } = {},
 ): void {
-  const rows: Readonly<Record<string, Emitter<never> | undefined>> = table;
   for (const node of graph.nodes) {
     if (node.op === "placeholder" || node.op === "variable" || skipped.has(node.outputs[0]!)) continue;
-    const emitter = rows[node.op];
-    if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
-    const inputs = node.inputs.map((input) => names.get(input)!);
     to.label = node.name ?? node.op;
     to.device = gpu ? deviceOf(node) : undefined;
-    const made = [emitter(to, inputs, node.attrs as never, node.outputs, node)].flat();
-    for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
+    values.lower(node);
   }
   to.label = undefined;
   to.device = undefined;
