@@ -1,5 +1,5 @@
 import { isFloat } from "../../../core/dtype.js";
-import { sameShape } from "../../../core/shape.js";
+import { sameShape, sizeOf } from "../../../core/shape.js";
 import type { Blob, BlobType } from "../../../graph/blob.js";
 import { type Check, type Graph, inputsOf, type Node, rootsOf } from "../../../graph/graph.js";
 import { decode, edgeTypes, encode } from "../edge.js";
@@ -85,26 +85,34 @@ export function lowerJob(
     values.set(blob!, read);
   }
   const inPlace = updatesInPlace(graph);
-  lowerNodes(to, graph, values, { skipped: inPlace, gpu });
+  const skipped = new Set(
+    [...inPlace].flatMap(([next, { scaled }]) => (scaled === undefined ? [next] : [next, scaled])),
+  );
+  lowerNodes(to, graph, values, { skipped, gpu });
   // A root may be asked for twice or be an input, so each leaves through a node of its own.
   const leave = (blob: Blob): string =>
     to.one("Identity", [encode(to, values.get(blob), blob.dtype)], { T: type(edgeTypes[blob.dtype]) });
   const outputs = graph.outputs.map(leave);
   const checks = graph.checks.map(({ blob }) => leave(blob));
   const updates = [...graph.updates].map(([variable, blob]) => {
-    const { op = "AssignVariableOp", by = blob } = inPlace.get(blob) ?? {};
+    const { dtype } = blob;
+    const { op = "AssignVariableOp", by = blob, rate } = inPlace.get(blob) ?? {};
     const value = values.get(by);
+    const operands = [
+      ...(rate === undefined ? [] : [to.reshape(values.get(rate), dtype, [])]),
+      by === blob && mayBeFed(blob) ? own(to, value, dtype) : value,
+    ];
     return {
       op,
       handle: handleOf(variable),
-      dtype: blob.dtype,
-      value: by === blob && mayBeFed(blob) ? own(to, value, blob.dtype) : value,
+      operands,
+      attributes: { [rate === undefined ? "dtype" : "T"]: type(dtype) },
     };
   });
-  const before = [...reads, ...outputs, ...updates.map(({ value }) => value)];
+  const before = [...reads, ...outputs, ...updates.flatMap(({ operands }) => operands)];
   const assignAll = (permit: readonly string[]): readonly string[] =>
-    updates.map(({ op, handle, dtype, value }) =>
-      to.one(op, [handle, value], { dtype: type(dtype) }, { control: permit }),
+    updates.map(({ op, handle, operands, attributes }) =>
+      to.one(op, [handle, ...operands], attributes, { control: permit }),
     );
   const T = type("bool");
   if (graph.checks.length === 0) {
@@ -164,10 +172,22 @@ function holds(to: Lowering, x: string, { blob, low, high }: Check): string {
   return to.one("LogicalNot", [outside]);
 }
 
-/** A new value `variable + by` or `variable - by`. */
+/** A new value `variable + by`, `variable - by` or `variable - rate * by`, the product being `scaled`. */
 interface InPlace {
-  readonly op: "AssignAddVariableOp" | "AssignSubVariableOp";
+  readonly op: "AssignAddVariableOp" | "AssignSubVariableOp" | "ResourceApplyGradientDescent";
   readonly by: Blob;
+  readonly rate?: Blob;
+  readonly scaled?: Blob;
+}
+
+/** `variable - y`, where y may be a gradient times one number, used here only. */
+function subtraction(y: Blob, isSingle: (blob: Blob) => boolean): InPlace {
+  const [a, b] =
+    y.node.op === "multiply" && isSingle(y) && isFloat(y.dtype) && y.dtype !== "float16" ? y.node.inputs : [];
+  const [by, rate] = a !== undefined && sizeOf(a.shape) === 1 ? [b, a] : [a, b];
+  if (by === undefined || sizeOf(rate!.shape) !== 1 || !sameShape(by.shape, y.shape))
+    return { op: "AssignSubVariableOp", by: y };
+  return { op: "ResourceApplyGradientDescent", by, rate: rate!, scaled: y };
 }
 
 /**
@@ -186,8 +206,10 @@ function updatesInPlace(graph: Graph): ReadonlyMap<Blob, InPlace> {
     const leaves = graph.outputs.some((output) => mayShare(output, isOld));
     if (uses.get(next) !== 1 || leaves || !["float32", "float64", "int32", "int64"].includes(next.dtype)) continue;
     const [x, y] = inputs;
-    if ((op === "add" || op === "subtract") && isOld(x!) && sameShape(y!.shape, next.shape))
-      found.set(next, { op: op === "add" ? "AssignAddVariableOp" : "AssignSubVariableOp", by: y! });
+    const isSingle = (blob: Blob): boolean => uses.get(blob) === 1;
+    if (op === "subtract" && isOld(x!) && sameShape(y!.shape, next.shape)) found.set(next, subtraction(y!, isSingle));
+    else if (op === "add" && isOld(x!) && sameShape(y!.shape, next.shape))
+      found.set(next, { op: "AssignAddVariableOp", by: y! });
     else if (op === "add" && isOld(y!) && sameShape(x!.shape, next.shape))
       found.set(next, { op: "AssignAddVariableOp", by: x! });
   }
