@@ -32,6 +32,7 @@ export const ops = {
   atan2: binary.atan2Op,
   atanh: unary.atanhOp,
   avgPool: pool.avgPoolOp,
+  avgPoolGrad: pool.avgPoolGradOp,
   broadcastTo: structure.broadcastToOp,
   cast: elementwise.castOp,
   ceil: unary.ceilOp,
