@@ -10,6 +10,9 @@ import { fromCallSite } from "./call-site.js";
 import { defaultSession, type Session } from "./session.js";
 import { RECORD } from "./stateful.js";
 
+/** Bytes of initial values that are written at once: a native call for each variable takes TensorFlow up to 0.1 s, all at once take memory. */
+const writtenTogether = 64 * 2 ** 20;
+
 /** Options of `checkPoint.init`. */
 export interface InitOptions {
   /** Leave variables that have a value as they are; default false: all are set again, to the same first values. */
@@ -77,9 +80,21 @@ export class CheckPoint {
     checkOptions("checkPoint.init", options, ["onlyMissing"]);
     return fromCallSite(CheckPoint.prototype.init, () =>
       session.enqueue("checkPoint.init", async () => {
-        for (const spec of session.registry.all()) {
-          if (options.onlyMissing === true && session.isInitialized(spec.name)) continue;
-          await session.write(spec.name, await session.initialValue(spec));
+        const staging = await session.stage();
+        try {
+          let bytes = 0;
+          for (const spec of session.registry.all()) {
+            if (options.onlyMissing === true && session.isInitialized(spec.name)) continue;
+            const { data } = await session.initialValue(spec);
+            (staging.tensor(spec.name).data as Float32Array).set(data as Float32Array);
+            bytes += data.byteLength;
+            if (bytes < writtenTogether) continue;
+            await session.commit(staging);
+            bytes = 0;
+          }
+          await session.commit(staging);
+        } finally {
+          staging.discard();
         }
       }),
     );

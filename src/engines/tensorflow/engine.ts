@@ -81,10 +81,15 @@ class TensorFlowSession implements EngineSession {
     for (const { name } of added) this.options.onModel?.(name, "saved_model.pb", bytes);
     const model = await this.runtime.load(bytes);
     try {
-      for (const [name, variable] of variables) {
-        if (!this.#variables.has(name)) await model.run([], [variable.zeroed]);
-        else await this.#write(model, variable, await this.read(name));
-      }
+      const fresh = [...variables].filter(([name]) => !this.#variables.has(name));
+      // One call for all: TensorFlow prepares each new set of fetches for longer than it runs it.
+      if (fresh.length > 0)
+        await model.run(
+          [],
+          fresh.map(([, { zeroed }]) => zeroed),
+        );
+      for (const name of this.#variables.keys())
+        await this.#write(model, variables.get(name)!, await this.read(name));
     } catch (error) {
       await model.release();
       throw error;
