@@ -88,8 +88,7 @@ class TensorFlowSession implements EngineSession {
           [],
           fresh.map(([, { zeroed }]) => zeroed),
         );
-      for (const name of this.#variables.keys())
-        await this.#write(model, variables.get(name)!, await this.read(name));
+      for (const name of this.#variables.keys()) await this.#write(model, variables.get(name)!, await this.read(name));
     } catch (error) {
       await model.release();
       throw error;
