@@ -1,5 +1,5 @@
 // tsx bench/checkpoint.ts: what saving and loading costs beside copying the same bytes with `cp -r` and `sync`, and reading them into memory
-// (`readFileSync`, all kept; `cat` to /dev/null beside it: what the disk alone takes);
+// (`readFileSync`, all kept: as a load does it takes new memory for all; `cat` to /dev/null beside it: what the disk alone takes);
 // and how far the process's memory rises meanwhile. Rounds are interleaved; the table shows medians and, in brackets, the fastest.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -15,8 +15,9 @@ const rounds = Number(option("--rounds", "5"));
 const root = mkdtempSync(join(option("--dir", tmpdir()), "onestep-bench-"));
 const models = [
   { title: "20 variables of 100 MB", count: 20, elements: 25_000_000 },
+  { title: "600 variables of 3.3 MB", count: 600, elements: 833_333 },
   { title: "600 variables of 40 kB", count: 600, elements: 10_000 },
-].slice(0, Number(option("--models", "2")));
+].slice(0, Number(option("--models", "3")));
 
 /** Peak of resident memory since the last call, and now, in MB; the peak is the kernel's own where it can be reset. */
 function memory(): { readonly peak: number; readonly now: number } {

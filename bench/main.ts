@@ -15,6 +15,7 @@ const options = new Command("bench")
   .option("--threads <n>", "threads of every peer", String(Math.min(2, cpus().length)))
   .option("--python <path>", "a Python that has PyTorch")
   .option("--cases <names>", "comma-separated; all where left out")
+  .option("--peers <names>", "comma-separated, besides onestep; all that are there where left out")
   .option("--no-tfjs", "without TensorFlow.js")
   .option("--profile", "prints where a step of each case spends its time, by kind of op, and measures nothing")
   .option("--out <folder>", "where results go", "bench/results")
@@ -24,6 +25,7 @@ const options = new Command("bench")
     threads: string;
     python?: string;
     cases?: string;
+    peers?: string;
     tfjs: boolean;
     profile?: boolean;
     out: string;
@@ -127,6 +129,7 @@ async function measure(benchCase: Case): Promise<readonly Result[]> {
   const peers: { peer: Peer; slow: boolean; version: string; ms: number[]; rss: number | undefined }[] = [];
   const firstLosses = new Map<string, readonly number[]>();
   for (const [name, { command, env }] of Object.entries(contestants)) {
+    if (name !== "onestep" && options.peers?.split(",").includes(name) === false) continue;
     if (isTfjs({ name }) && benchCase.withoutTfjs !== undefined) continue;
     const peer = new Peer(name, command, env === undefined ? {} : { env });
     const opened = await peer.ask({ cmd: "open", case: benchCase, threads });

@@ -175,7 +175,7 @@ Jobs compute in float32 or float64; int8, uint8, int32 and int64 hold labels, in
 | engine | float32 | float64 | small integers |
 | --- | --- | --- | --- |
 | onnx | onnxruntime's kernels; formulas of them for expm1, log1p, erfc, lgamma, atan2, softplus, logsumexp and filter gradients | kernels; formulas where they are missing: conv and its gradients, avgPool, erf, gelu, leakyRelu, tan, the inverse trigonometric and the hyperbolic functions but tanh | int8 and uint8 through int32 where a kernel is missing |
-| tensorflow | TensorFlow's kernels; formulas of them for avgPool, gelu, leakyRelu, erfc, softplus and convolutions with groups, dilation or other than two spatial axes | the same | int8 and uint8 through int32 where a kernel is missing |
+| tensorflow | TensorFlow's kernels; formulas of them for gelu, leakyRelu, erfc, softplus and windows over other than two spatial axes; zeros between the taps for the gradients of dilated convolutions | the same | int8 and uint8 through int32 where a kernel is missing |
 | reference | computed in float64, rounded | computed in float64 | exact |
 `;
 

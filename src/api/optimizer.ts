@@ -19,10 +19,14 @@ export {
   PolynomialSchduler,
   PolynomialSchduler as PolynomialScheduler,
 } from "../optim/decay.js";
+export { LAMB, type LAMBOptions } from "../optim/lamb.js";
+export { LARS, type LARSOptions } from "../optim/lars.js";
+export { LazyAdam, type LazyAdamOptions } from "../optim/lazy-adam.js";
 export { type GradientClipping, Optimizer, type OptimizerOptions } from "../optim/optimizer.js";
 export { PiecewiseConstantScheduler, PiecewiseScalingScheduler } from "../optim/piecewise.js";
+export { RMSProp, type RMSPropOptions } from "../optim/rmsprop.js";
 export type { Schedule, ScheduleOptions } from "../optim/schedule.js";
-export { SGD, type SGDOptions } from "../optim/sgd.js";
+export { SGD, type SGDOptions, SGDW, type SGDWOptions } from "../optim/sgd.js";
 export type { Warmup } from "../optim/warmup.js";
 export * as gradClipping from "./grad-clipping.js";
 export * as warmup from "./warmup.js";

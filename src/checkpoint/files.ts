@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import type { Stats } from "node:fs";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open } from "node:fs/promises";
 import { FlowError } from "../core/errors.js";
+import { type Hash, hashHere } from "./hash.js";
 
 // Hashing 1 MiB takes a millisecond or two; between pieces the event loop turns.
 export const PIECE = 1 << 20;
@@ -23,24 +23,33 @@ export function absent(error: unknown): undefined {
 /** Bytes in order, piece by piece. */
 export type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** Writes a new file piece by piece, flushes it to the disk, and gives the SHA-256 of its bytes in hex. */
-export async function writeSynced(path: string, pieces: Pieces): Promise<string> {
-  const hash = createHash("sha256");
+// The disk writes while more is hashed, instead of all at the end.
+const FLUSH = 1 << 25;
+
+/** Writes a new file piece by piece, flushes it to the disk, and gives the hash of its bytes. */
+export async function writeSynced(path: string, pieces: Pieces, hash: Hash = hashHere()): Promise<string> {
   const file = await open(path, "wx");
   try {
     let start = 0;
+    let flushed = 0;
+    let flushing: Promise<void> | undefined;
     for await (const piece of pieces) {
-      const writing = writeAll(file, piece, start);
-      start += piece.byteLength;
       // Hashed while the piece is on its way to the system.
-      hash.update(piece);
-      await writing;
+      await Promise.all([writeAll(file, piece, start), hash.update(piece)]);
+      start += piece.byteLength;
+      if (start - flushed < FLUSH) continue;
+      await flushing;
+      flushing = file.datasync();
+      // Its failure is thrown by the next `await`; until then nobody looks.
+      flushing.catch(() => undefined);
+      flushed = start;
     }
+    await flushing;
     await file.sync();
   } finally {
     await file.close();
   }
-  return hash.digest("hex");
+  return hash.digest();
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, start: number): Promise<void> {
@@ -130,7 +139,7 @@ export async function readSmall(where: string, path: string, limit: number): Pro
     if (size > limit)
       throw new FlowError("E_CKPT_META", `${where}: '${path}' has ${size} bytes, expected at most ${limit}`);
     const bytes = new Uint8Array(size);
-    const { length } = await streamFile(file, size, { place: (start, count) => bytes.subarray(start, start + count) });
+    const length = await streamFile(file, size, { place: (start, count) => bytes.subarray(start, start + count) });
     return Buffer.from(bytes.buffer, 0, length).toString("utf8");
   });
 }
@@ -140,48 +149,38 @@ export interface StreamOptions {
   readonly place: (start: number, length: number) => Uint8Array;
   /** Called with each piece in order. */
   readonly took?: (piece: Uint8Array, start: number) => void;
-  /** Whether the bytes are hashed; default false. */
-  readonly hashed?: boolean;
+  /** Takes each piece in order. */
+  readonly hash?: Hash | undefined;
 }
 
-/** Reads at most `size` bytes of a file, piece by piece; gives how many there were and, where asked, their SHA-256 in hex. */
+/** Reads at most `size` bytes of a file, piece by piece; gives how many there were. */
 export async function streamFile(
   file: FileHandle,
   size: number,
-  { place, took, hashed = false }: StreamOptions,
-): Promise<{ readonly length: number; readonly sha256: string | undefined }> {
-  const hash = hashed ? createHash("sha256") : undefined;
-  const next = async (start: number): Promise<Uint8Array> => {
-    const wanted = Math.min(PIECE, size - start);
-    if (wanted === 0) return new Uint8Array(0);
-    const into = place(start, wanted);
+  { place, took, hash }: StreamOptions,
+): Promise<number> {
+  let length = 0;
+  while (length < size) {
+    const into = place(length, Math.min(PIECE, size - length));
     let got = 0;
-    while (got < wanted) {
-      const { bytesRead } = await file.read(into, got, wanted - got, start + got);
+    while (got < into.byteLength) {
+      const { bytesRead } = await file.read(into, got, into.byteLength - got, length + got);
       if (bytesRead === 0) break;
       got += bytesRead;
     }
-    return into.subarray(0, got);
-  };
-  let length = 0;
-  let reading = next(0);
-  for (;;) {
-    const piece = await reading;
-    if (piece.byteLength === 0) break;
-    const start = length;
-    length += piece.byteLength;
-    // The next piece is read while this one is hashed.
-    reading = piece.byteLength === PIECE ? next(length) : Promise.resolve(new Uint8Array(0));
-    hash?.update(piece);
-    took?.(piece, start);
+    const piece = into.subarray(0, got);
+    await hash?.update(piece);
+    took?.(piece, length);
+    length += got;
+    if (got < into.byteLength) break;
   }
-  return { length, sha256: hash?.digest("hex") };
+  return length;
 }
 
-/** A `place` that uses two buffers in turn: for bytes that are looked at and dropped. */
+/** A `place` that is used again for each piece: for bytes that are looked at and dropped. */
 export function scratch(size: number): StreamOptions["place"] {
-  const buffers = [0, 1].map(() => new Uint8Array(Math.min(PIECE, size)));
-  return (start, length) => buffers[(start / PIECE) % 2]!.subarray(0, length);
+  const buffer = new Uint8Array(Math.min(PIECE, size));
+  return (_start, length) => buffer.subarray(0, length);
 }
 
 /** Runs `work`; the system's refusals become E_CKPT_IO. */

@@ -5,6 +5,7 @@ import { sameShape, sizeOf, typeText } from "../core/shape.js";
 import { bytesOf, fromHalf, type Tensor, zeros } from "../core/tensor.js";
 import { checkDirectory, dataFileOf, foldersOf, isMarked, shown } from "./contents.js";
 import { mapBounded, plainKind, plainSize, reading, scratch, streamFile, withPlainFile } from "./files.js";
+import { type Hashing, withHashing } from "./hash.js";
 import { checkStored, DONE, META, STATE, variablePath } from "./layout.js";
 import { type RunState, readMeta, readState } from "./meta.js";
 import { type Rename, renamed } from "./rename.js";
@@ -94,7 +95,10 @@ export async function planLoad(
   const state = await readState(where, `${dir}/${STATE}`);
   const warnings = await warningsOf(where, dir, found);
   // Every name, type and size fits: only now memory is taken.
-  const tensors = await mapBounded(present, (entry) => readValue(where, dir, entry, options.verify ?? true, target));
+  const verify = options.verify ?? true;
+  const tensors = await withHashing((hashing) =>
+    mapBounded(present, (entry) => readValue(where, dir, entry, verify ? hashing : undefined, target)),
+  );
   return {
     values: new Map(
       tensors.flatMap((tensor, i) => (tensor === undefined ? [] : [[present[i]!.variable.name, tensor]])),
@@ -223,13 +227,13 @@ async function readValue(
   where: string,
   dir: string,
   entry: Found,
-  verify: boolean,
+  hashing: Hashing | undefined,
   target: ((variable: StoredVariable) => Tensor) | null,
 ): Promise<Tensor | undefined> {
   const { variable, folder, sha256: expected } = entry;
   const size = sizeOf(variable.shape) * byteSize(variable.dtype);
   const path = outPath(dir, entry);
-  const hashed = verify && expected !== undefined;
+  const hash = expected === undefined ? undefined : await hashing?.(size);
   const tensor = target?.(variable);
   // float16 is float32 in memory; all else is read right into place.
   const widened = tensor !== undefined && variable.dtype === "float16";
@@ -238,7 +242,7 @@ async function readValue(
     withPlainFile(where, path, async (file, now) => {
       checkBytes(where, variable.name, path, variable, now);
       return streamFile(file, size, {
-        hashed,
+        hash,
         place: bytes === undefined ? scratch(size) : (start, count) => bytes.subarray(start, start + count),
         ...(widened && {
           took: (piece: Uint8Array, start: number) => widen(piece, tensor.data as Float32Array, start / 2),
@@ -248,8 +252,8 @@ async function readValue(
   );
   if (got === undefined)
     throw new FlowError("E_CKPT_IO", `${where}: '${path}' vanished while it was looked at; no variable was changed`);
-  checkBytes(where, variable.name, path, variable, got.length);
-  if (hashed) checkHash(where, dir, path, got.sha256!, variablePath(dir, folder, META), expected);
+  checkBytes(where, variable.name, path, variable, got);
+  if (hash !== undefined) checkHash(where, dir, path, await hash.digest(), variablePath(dir, folder, META), expected!);
   return tensor;
 }
 

@@ -14,6 +14,7 @@ import {
   withPlainFile,
   writeSynced,
 } from "./files.js";
+import { type Hashing, withHashing } from "./hash.js";
 import { META, STATE } from "./layout.js";
 import { type Meta, metaBytes, type RunState, readMeta, readState, restampedState } from "./meta.js";
 
@@ -52,7 +53,9 @@ export interface VerifyReport {
 export async function verifyCheckpoint(dir: string): Promise<VerifyReport> {
   const where = `checkpoint.verify('${dir}')`;
   await checkDirectory(where, dir);
-  const found = await mapBounded(await foldersOf(where, dir), (name) => verifyVariable(where, dir, name));
+  const found = await withHashing(async (hashing) =>
+    mapBounded(await foldersOf(where, dir), (name) => verifyVariable(where, dir, name, hashing)),
+  );
   const variables = found.filter((variable) => variable !== undefined);
   if (variables.length === 0)
     throw new FlowError("E_CKPT_DIR", `${where}: '${dir}' holds no variable; give the directory that a save wrote`);
@@ -71,7 +74,12 @@ export async function verifyCheckpoint(dir: string): Promise<VerifyReport> {
 }
 
 /** Undefined for a folder that holds no variable. */
-async function verifyVariable(where: string, dir: string, name: string): Promise<VerifiedVariable | undefined> {
+async function verifyVariable(
+  where: string,
+  dir: string,
+  name: string,
+  hashing: Hashing,
+): Promise<VerifiedVariable | undefined> {
   const folder = `${dir}/${name}`;
   const metaPath = `${folder}/${META}`;
   let fileName: string | undefined;
@@ -89,8 +97,9 @@ async function verifyVariable(where: string, dir: string, name: string): Promise
     read = await reading(where, path, () =>
       withPlainFile(where, path, async (file, size) => {
         checkSize(where, name, path, meta, size);
-        const { length, sha256 } = await streamFile(file, size, { place: scratch(size), hashed: true });
-        return { bytes: length, sha256 };
+        const hash = await hashing(size);
+        const bytes = await streamFile(file, size, { place: scratch(size), hash });
+        return { bytes, sha256: await hash.digest() };
       }),
     );
     if (read === undefined) throw new FlowError("E_CKPT_IO", `${where}: '${path}' vanished while it was looked at`);

@@ -3,11 +3,12 @@ import { lstat, mkdir, readdir, realpath, rmdir, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import fsExtra from "fs-extra";
-import type { DType } from "../core/dtype.js";
+import { byteSize, type DType } from "../core/dtype.js";
 import { bug, FlowError } from "../core/errors.js";
-import { type Shape, sameShape, typeText } from "../core/shape.js";
+import { type Shape, sameShape, sizeOf, typeText } from "../core/shape.js";
 import { bytesOf, type Tensor } from "../core/tensor.js";
 import { absent, errnoOf, mapBounded, PIECE, type Pieces, syncDirectory, writeSynced } from "./files.js";
+import { withHashing } from "./hash.js";
 import { checkStored, DONE, META, parseTemporaryName, STATE, stemOf, temporaryName } from "./layout.js";
 import { metaBytes, type RunState, stateBytes } from "./meta.js";
 
@@ -155,15 +156,18 @@ async function writeTree<V extends StoredVariable>(
   elements: (variable: V) => Pieces | Promise<Pieces>,
   state: RunState | undefined,
 ): Promise<void> {
-  await mapBounded(variables, async (variable) => {
-    const { name, dtype, shape, fileName } = variable;
-    const pieces = await elements(variable);
-    const folder = join(root, name);
-    await mkdir(folder);
-    const sha256 = await writeSynced(join(folder, fileName), pieces);
-    await writeSynced(join(folder, META), [metaBytes({ dtype, shape, sha256 })]);
-    await syncDirectory(folder);
-  });
+  await withHashing((hashing) =>
+    mapBounded(variables, async (variable) => {
+      const { name, dtype, shape, fileName } = variable;
+      const pieces = await elements(variable);
+      const folder = join(root, name);
+      await mkdir(folder);
+      const hash = await hashing(sizeOf(shape) * byteSize(dtype));
+      const sha256 = await writeSynced(join(folder, fileName), pieces, hash);
+      await writeSynced(join(folder, META), [metaBytes({ dtype, shape, sha256 })]);
+      await syncDirectory(folder);
+    }),
+  );
   if (state !== undefined) await writeSynced(join(root, STATE), [stateBytes(state)]);
   await syncDirectory(root);
   await mkdir(join(root, DONE));

@@ -34,7 +34,7 @@ export function exportSavedModel<F extends readonly unknown[], T>(
   };
   const about = { exporter: exportSavedModel, called: "savedModel.export", format };
   return exportJob(about, job, check, async (where, { native, ...plan }) => {
-    const bytes = await exportModel(where, native.graph, plan);
+    const bytes = await exportModel(where, native, plan);
     await placeDirectory(where, dir, async (aside) => {
       await writeSynced(join(aside, "saved_model.pb"), [bytes]);
       await syncDirectory(aside);

@@ -1,5 +1,5 @@
 import { type DType, dtypes } from "../core/dtype.js";
-import { FlowError, nearest } from "../core/errors.js";
+import { checkOptions, FlowError, nearest } from "../core/errors.js";
 import { camel, type InitializerConf, initializerFromConf } from "../initializers/from-conf.js";
 import type { Initializer } from "../initializers/initializer.js";
 import { Adam } from "../optim/adam.js";
@@ -16,7 +16,14 @@ export interface JobSettings {
   readonly placement?: Placement;
   /** The optimizer of `train.modelUpdateConf`, made where the job has losses by `losses.addLoss` and no `minimize`. */
   readonly optimizer?: Optimizer;
+  /** Names of the variables of `indexedSlicesOptimizerConf`. */
+  readonly indexedSlices?: readonly string[];
 }
+
+/** Names the tables that are updated in the rows that a step read only; the original's spelling is taken too. */
+export type IndexedSlicesOptimizerConf =
+  | { readonly enable?: boolean; readonly includeOpNames: { readonly opName: readonly string[] } }
+  | { readonly enable?: boolean; readonly include_op_names: { readonly op_name: readonly string[] } };
 
 /** A setter that is taken and changes nothing: it tunes what is not here (CUDA, NCCL, TensorRT, the original's memory plan). */
 type NoEffect = (value?: unknown) => void;
@@ -56,7 +63,6 @@ const withoutEffect = [
   "enableReusedMem",
   "enableTrueHalfConfigWhenConv",
   "expRunConf",
-  "indexedSlicesOptimizerConf",
   "nonDistributedOptimizerGroupSizeMbyte",
   "pruneCastToStaticShapeOps",
   "pruneParallelCastOps",
@@ -93,6 +99,11 @@ export interface FunctionConfig extends Readonly<Record<(typeof withoutEffect)[n
   defaultDistributeStrategy(view: ScopeValue): void;
   /** What `flow.scope.placement(tag, ids)` gives outside a job. */
   defaultPlacementScope(scope: ScopeValue): void;
+  /**
+   * `{ includeOpNames: { opName: ["table"] } }`: of these variables, which `gather` alone may read, optimizers update the
+   * rows that the step read. No gradient of the table's size is made, and moments of other rows stay as they are.
+   */
+  indexedSlicesOptimizerConf(conf: IndexedSlicesOptimizerConf): void;
   /** The interface before optimizers: rates and update rule. */
   readonly train: TrainConfig;
   /** Taken without effect: the engines plan their memory themselves. */
@@ -188,6 +199,9 @@ export const FunctionConfig: new () => FunctionConfig = class {
       defaultInitializerConf(conf: Initializer | InitializerConf): void {
         say({ initializer: initializerFromConf("functionConfig.defaultInitializerConf", conf) });
       },
+      indexedSlicesOptimizerConf(conf: IndexedSlicesOptimizerConf): void {
+        say({ indexedSlices: tablesOf(conf) });
+      },
       defaultLogicalView: view,
       defaultDistributeStrategy: view,
       defaultPlacementScope(scope: ScopeValue): void {
@@ -250,6 +264,27 @@ function guarded<T extends object>(where: string, fields: T): T {
       );
     },
   });
+}
+
+/** The variables that a conf of indexed slices names. */
+function tablesOf(conf: IndexedSlicesOptimizerConf): readonly string[] {
+  const where = "functionConfig.indexedSlicesOptimizerConf";
+  const fields = (value: object, known: readonly string[]): Readonly<Record<string, unknown>> => {
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    const spelt = isObject ? Object.entries(value).map(([key, field]) => [camel(key), field] as const) : undefined;
+    return checkOptions(where, spelt === undefined ? value : Object.fromEntries(spelt), known) as Record<
+      string,
+      unknown
+    >;
+  };
+  const { includeOpNames, enable = true } = fields(conf, ["includeOpNames", "enable"]);
+  const { opName } = fields(includeOpNames as object, ["opName"]);
+  if (!Array.isArray(opName) || !opName.every((name) => typeof name === "string") || typeof enable !== "boolean")
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: expected names of variables, such as { includeOpNames: { opName: ["table"] } }, and enable true or false`,
+    );
+  return enable ? [...(opName as readonly string[])] : [];
 }
 
 function positive(name: string, value: number): number {

@@ -72,7 +72,8 @@ export function traceJob(declaration: Declaration, shapes: readonly Shape[], reg
     ...outputs,
     ...building(builder, () => values.map((v) => (v.node.op === "placeholder" ? v : observe(v)))),
   );
-  const objective = objectiveOf(builder);
+  const found = objectiveOf(builder);
+  const objective = found && { ...found, indexedSlices: settings.indexedSlices ?? [] };
   if (type === "train" && objective === undefined) {
     throw new FlowError(
       "E_OPTIMIZER",

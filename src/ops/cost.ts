@@ -20,6 +20,7 @@ const free = new Set([
   "concat",
   "pad",
   "gather",
+  "replaceRows",
   "unfold",
   "cast",
   "dropoutMask",

@@ -12,6 +12,7 @@ import * as parts from "./parts.js";
 import * as pool from "./pool.js";
 import * as random from "./random.js";
 import * as reduce from "./reduce.js";
+import * as rows from "./rows.js";
 import * as sources from "./sources.js";
 import * as special from "./special.js";
 import * as structure from "./structure.js";
@@ -31,6 +32,7 @@ export const ops = {
   atan2: binary.atan2Op,
   atanh: unary.atanhOp,
   avgPool: pool.avgPoolOp,
+  avgPoolGrad: pool.avgPoolGradOp,
   broadcastTo: structure.broadcastToOp,
   cast: elementwise.castOp,
   ceil: unary.ceilOp,
@@ -44,6 +46,7 @@ export const ops = {
   divide: elementwise.divideOp,
   dropoutMask: random.dropoutMaskOp,
   equal: elementwise.equalOp,
+  equalGroups: rows.equalGroupsOp,
   erf: special.erfOp,
   erfc: special.erfcOp,
   exp: unary.expOp,
@@ -85,6 +88,7 @@ export const ops = {
   reduceProd: reduce.reduceProdOp,
   reduceSum: reduce.reduceSumOp,
   relu: activation.reluOp,
+  replaceRows: rows.replaceRowsOp,
   reshape: structure.reshapeOp,
   round: unary.roundOp,
   segmentSum: indexing.segmentSumOp,

@@ -2,7 +2,7 @@ import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { textOf } from "../graph/trace.js";
-import { type Named, normalizeAxis, requireBlob, requireFloat } from "./define.js";
+import { broadcastType, type Named, normalizeAxis, requireBlob, requireFloat } from "./define.js";
 import { add, divide, maximum, multiply, square, subtract } from "./elementwise.js";
 import { reduceMean, reduceSum } from "./reduce.js";
 import { reshape } from "./structure.js";
@@ -57,7 +57,10 @@ export function batchNormalization(x: Blob, mean: Blob, variance: Blob, options:
         "E_DTYPE",
         `batchNormalization: ${what} is ${textOf(blob)}, expected the dtype of x, ${textOf(x)}; flow.cast it`,
       );
-    if (blob.shape.length === rank) return blob;
+    if (blob.shape.length === rank) {
+      broadcastType("batchNormalization", x, blob);
+      return blob;
+    }
     if (!sameShape(blob.shape, [x.shape[at]!]))
       throw new FlowError(
         "E_SHAPE",

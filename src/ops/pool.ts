@@ -1,3 +1,4 @@
+import type { DType } from "../core/dtype.js";
 import { checkOptions, FlowError } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
@@ -69,9 +70,7 @@ export function avgPool2d(
   padding: Padding,
   options: PoolOptions = {},
 ): Blob {
-  return pool("nn.avgPool2d", input, ksize, strides, padding, options, (x, window, name) =>
-    emit(avgPoolOp, [x], window, name),
-  );
+  return pool("nn.avgPool2d", input, ksize, strides, padding, options, avgPool);
 }
 
 function pool(
@@ -141,20 +140,39 @@ export const avgPoolOp = decomposable("avgPool", {
     const lead = x!.shape.length - window.kernel.length;
     return { dtype: x!.dtype, shape: [...x!.shape.slice(0, lead), ...windowOutputs(x!.shape.slice(lead), window)] };
   },
-  grad: ({ inputs: [x], y, dy, attrs }) => {
+  grad: ({ inputs: [x], dy, attrs }) => [
+    avgPoolGrad(dy, { ...windowOf(attrs), sizes: x!.shape.slice(-attrs.kernel.length) }),
+  ],
+  decompose: ([x], attrs) => {
     const sizes = x!.shape.slice(-attrs.kernel.length);
-    const shares = divide(dy, cellsInside(x!, attrs));
-    const spread = broadcastTo(reshape(shares, [1, ...y.shape]), [sizeOf(attrs.kernel), ...y.shape]);
-    return [fold(spread, windowOf(attrs), sizes)];
+    return [divide(reduceSum(unfold(x!, attrs), { axis: 0 }), cellsInside(x!.dtype, sizes, attrs))];
   },
-  decompose: ([x], attrs) => [divide(reduceSum(unfold(x!, attrs), { axis: 0 }), cellsInside(x!, attrs))],
 });
 
-/** How many cells of each window lie inside the input: one number where that is all of them. */
-function cellsInside(x: Blob, window: Window): Blob {
-  const { dtype } = x;
+export type AvgPoolGradAttrs = Window & { readonly sizes: Shape };
+
+/** The cotangent of `avgPool`'s input of spatial `sizes`: each window's cells inside get equal shares of its `dy`. */
+export const avgPoolGradOp = decomposable("avgPoolGrad", {
+  infer: ([dy], { sizes }: AvgPoolGradAttrs): BlobType => ({
+    dtype: dy!.dtype,
+    shape: [...dy!.shape.slice(0, dy!.shape.length - sizes.length), ...sizes],
+  }),
+  grad: ({ dy: cotangent, attrs }) => [avgPool(cotangent, windowOf(attrs))],
+  decompose: ([dy], attrs) => {
+    const { sizes, kernel } = attrs;
+    const shares = divide(dy!, cellsInside(dy!.dtype, sizes, attrs));
+    const spread = broadcastTo(reshape(shares, [1, ...dy!.shape]), [sizeOf(kernel), ...dy!.shape]);
+    return [fold(spread, windowOf(attrs), sizes)];
+  },
+});
+
+const avgPool = (x: Blob, window: Window, name?: string): Blob => emit(avgPoolOp, [x], window, name);
+const avgPoolGrad = (dy: Blob, attrs: AvgPoolGradAttrs): Blob => emit(avgPoolGradOp, [dy], attrs);
+
+/** How many cells of each window lie inside an input of spatial `sizes`: one number where that is all of them. */
+function cellsInside(dtype: DType, sizes: Shape, window: Window): Blob {
   if (window.pads.every((pad) => pad === 0))
     return emit(constantOp, [], { value: sizeOf(window.kernel), dtype, shape: [1] });
-  const ones = emit(constantOp, [], { value: 1, dtype, shape: x.shape.slice(-window.kernel.length) });
+  const ones = emit(constantOp, [], { value: 1, dtype, shape: sizes });
   return reduceSum(unfold(ones, window), { axis: 0 });
 }

@@ -1,15 +1,17 @@
 import { backpropagate } from "../autodiff/backpropagate.js";
 import { clipByGlobalNorm, globalNorm } from "../autodiff/clip.js";
-import { FlowError } from "../core/errors.js";
+import { FlowError, nearest } from "../core/errors.js";
 import { matchesAny, unusedPatterns } from "../core/pattern.js";
 import { sizeOf } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { currentBuilder, emit } from "../graph/trace.js";
 import { constantInitializer } from "../initializers/initializer.js";
 import { add, cast, multiply, sign } from "../ops/elementwise.js";
+import { replaceRows } from "../ops/rows.js";
 import { constantOp, zerosLike } from "../ops/sources.js";
 import type { JobVariable, JobVariables } from "../variables/registry.js";
 import type { Objective } from "./optimizer.js";
+import { readRows, type Slices, slicesOf } from "./slices.js";
 import { resolveTrainingValues, type TrainingValue } from "./training-values.js";
 
 /** Name of the int64 `[1]` variable that counts the updates of a train job. */
@@ -34,10 +36,11 @@ export interface ApplyOptions {
  * in the documented order. Returns the watched gradients, null where no loss depends on the blob.
  */
 export function applyOptimizer(
-  { optimizer, losses, accumulate, freeze, ...given }: Objective,
+  objective: Objective,
   variables: JobVariables,
   { phase, watched, asked }: ApplyOptions,
 ): readonly (Blob | null)[] {
+  const { optimizer, losses, accumulate, freeze, ...given } = objective;
   const builder = currentBuilder("applyOptimizer");
   const where = `${optimizer.name}.minimize`;
   const trainable = unfrozen(where, builder.job, variables, freeze);
@@ -70,8 +73,9 @@ export function applyOptimizer(
     );
   const step = given.step ?? internal(trainStepName(builder.job), 0, "int64", [1]);
   const divisor = sizeOf(losses[0]!.shape) * scale * accumulate;
-  const means = reached.map(({ variable: { spec }, gradient }) => {
-    const share = multiply(gradient, 1 / divisor);
+  const tables = slicesOfTables(where, objective, variables, reached);
+  const means = reached.map(({ variable: { spec }, gradient }, i) => {
+    const share = multiply(tables[i]?.sums ?? gradient, 1 / divisor);
     if (phase === "update") return share;
     const name = `${spec.name}-accumulated_gradient`;
     const gathered = internal(name, 0, spec.dtype, spec.shape);
@@ -93,18 +97,25 @@ export function applyOptimizer(
         : clipByGlobalNorm(regularized, optimizer.gradClipping.clipNorm);
     for (const [i, { variable }] of reached.entries()) {
       const { name, dtype, shape } = variable.spec;
+      // Of a table the rows that were read, one for each index: equal indices get equal rows, whichever is written last.
+      const slices = tables[i];
+      const read = (value: Blob): Blob => (slices === undefined ? value : readRows(value, slices.ids));
+      const written = (value: Blob, next: Blob): Blob =>
+        slices === undefined ? next : replaceRows(value, slices.ids, next);
       const next = optimizer.update({
         name,
-        value: variable.blob,
-        gradient: clipped[i]!,
+        value: read(variable.blob),
+        gradient: slices === undefined ? clipped[i]! : readRows(clipped[i]!, slices.groups),
         learningRate: cast(learningRate, dtype),
         slot: (suffix, initial, { scalar = false } = {}) => {
           const slotName = `${name}-${suffix}`;
           const value = internal(slotName, initial, dtype, scalar ? [1] : shape);
-          return { value, set: (blob) => builder.update(slotName, blob) };
+          return scalar
+            ? { value, set: (blob) => builder.update(slotName, blob) }
+            : { value: read(value), set: (blob) => builder.update(slotName, written(value, blob)) };
         },
       });
-      builder.update(name, next);
+      builder.update(name, written(variable.blob, next));
     }
     if (given.step === undefined) builder.update(trainStepName(builder.job), add(step, 1));
   }
@@ -114,6 +125,35 @@ export function applyOptimizer(
   });
   builder.origin = undefined;
   return found.slice(trainable.length).map((gradient) => (gradient === null ? null : multiply(gradient, 1 / scale)));
+}
+
+/** For each variable the slices of its gradient, where the function config asks for them. */
+function slicesOfTables(
+  where: string,
+  { optimizer, indexedSlices, accumulate }: Objective,
+  variables: JobVariables,
+  reached: readonly { readonly variable: JobVariable; readonly gradient: Blob }[],
+): readonly (Slices | undefined)[] {
+  const wrong = (name: string, why: string): FlowError =>
+    new FlowError(
+      "E_OPTIMIZER",
+      `${where}: functionConfig.indexedSlicesOptimizerConf names '${name}', but ${why}; take it out of the list, then it is updated as a whole`,
+    );
+  for (const name of indexedSlices) {
+    if (variables.all.has(name)) continue;
+    const near = nearest(name, variables.all.keys());
+    throw wrong(name, `the job has no such variable${near === undefined ? "" : ` (did you mean '${near}'?)`}`);
+  }
+  return reached.map(({ variable: { spec }, gradient }) => {
+    if (!indexedSlices.includes(spec.name)) return undefined;
+    if (!optimizer.elementwise) throw wrong(spec.name, `${optimizer.name} needs the norm of the whole variable`);
+    if (spec.regularizer !== undefined) throw wrong(spec.name, "its regularizer changes every row");
+    if (accumulate > 1) throw wrong(spec.name, "gradients that are accumulated are as large as the variable");
+    const slices = slicesOf(gradient);
+    if (slices === undefined)
+      throw wrong(spec.name, "its gradient is more than rows: something besides gather on axis 0 reads it");
+    return slices;
+  });
 }
 
 /** The trainable variables that no pattern freezes. */

@@ -185,7 +185,7 @@ export interface DecayOptions extends ScheduleOptions {
 }
 
 /** Base of the schedulers that decay without end: `p = t / B`, with `staircase` its floor. */
-abstract class EndlessDecay extends WarmedSchedule {
+export abstract class EndlessDecay extends WarmedSchedule {
   /** As given. */
   readonly staircase: boolean;
   constructor(

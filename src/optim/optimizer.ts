@@ -70,6 +70,8 @@ export interface Objective {
   readonly rate: Blob | undefined;
   /** The blob that is the step, of `trainStepLbn`. */
   readonly step: Blob | undefined;
+  /** Tables of which only the rows that were read are updated, of the job's function config. */
+  readonly indexedSlices: readonly string[];
 }
 
 const objectives = new WeakMap<GraphBuilder, Objective>();
@@ -129,6 +131,11 @@ export abstract class Optimizer {
     this.trainStepLbn = trainStepLbn;
   }
 
+  /** Whether an element's next value depends on no other element, so that rows of a variable can be updated alone. */
+  get elementwise(): boolean {
+    return true;
+  }
+
   /** The variable's next value. */
   abstract update(context: UpdateContext): Blob;
 
@@ -169,6 +176,7 @@ export abstract class Optimizer {
       accumulate,
       freeze: patternList(`${this.name}.minimize: freeze`, options.freeze),
       rate: this.schedule instanceof CustomScheduler ? this.schedule.rate() : undefined,
+      indexedSlices: [],
       step: this.trainStepLbn === undefined ? undefined : stepOf(this.name, this.trainStepLbn),
     });
     return new Minimization(builder);

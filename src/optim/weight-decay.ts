@@ -4,7 +4,7 @@ import { add, multiply } from "../ops/elementwise.js";
 import type { UpdateContext } from "./optimizer.js";
 
 /** One regular expression or several, as text or RegExp. */
-type Expressions = string | RegExp | readonly (string | RegExp)[];
+export type Expressions = string | RegExp | readonly (string | RegExp)[];
 
 /** Options of optimizers with weight decay. */
 export interface WeightDecayOptions {

@@ -1,6 +1,7 @@
 import * as flow from "onestep";
 import { emit } from "#src/graph/trace.js";
 import { convFilterGradOp } from "#src/ops/conv.js";
+import { avgPoolGradOp } from "#src/ops/pool.js";
 import { fold, unfold } from "#src/ops/window.js";
 import type { Row } from "./rows.js";
 
@@ -173,6 +174,16 @@ export const rows: readonly Row[] = [
         gradients: [[1.5, 0.5]],
       },
     ],
+  },
+  {
+    op: "avgPoolGrad",
+    inputs: [{ shape: [2, 3, 3, 4] }],
+    call: (dy) => {
+      const attrs = { kernel: [3, 2], strides: [2, 1], dilations: [1, 1], pads: [1, 1, 1, 0], sizes: [5, 4] };
+      return emit(avgPoolGradOp, [dy], attrs);
+    },
+    print:
+      "%1:float[2,3,5,4] = avgPoolGrad %0 {kernel=[3,2], strides=[2,1], dilations=[1,1], pads=[1,1,1,0], sizes=[5,4]}",
   },
   {
     op: "avgPool",

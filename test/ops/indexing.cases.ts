@@ -1,4 +1,5 @@
 import * as flow from "onestep";
+import { equalGroups, replaceRows } from "#src/ops/rows.js";
 import type { Row } from "./rows.js";
 
 const { math } = flow;
@@ -203,6 +204,36 @@ ${clamped("3", 2, 3)}
         output: [5, 2, 0, 24],
         gradients: [[1, 1, 1, 1, 1, 0], null],
       },
+    ],
+  },
+  {
+    op: "equalGroups",
+    inputs: [{ shape: [7], dtype: "int32", range: [0, 3] }],
+    call: (i) => equalGroups(i),
+    print: "%1:int32[7] = equalGroups %0",
+    differentiable: false,
+    exact: [
+      { inputs: [ids(5, 2, 5, 9, 2)], output: [0, 1, 0, 2, 1] },
+      { inputs: [{ shape: [3], data: [7, 7, 7], dtype: "int64" }], output: [0, 0, 0] },
+      { inputs: [{ shape: [1], data: [3], dtype: "int8" }], output: [0] },
+    ],
+  },
+  {
+    op: "replaceRows",
+    inputs: [{ shape: [4, 3] }, { shape: [1], dtype: "int32", range: [0, 3] }, { shape: [1, 3] }],
+    call: (table, i, values) => replaceRows(table, i, values),
+    print: "%3:float[4,3] = replaceRows %0 %1 %2",
+    differentiable: false,
+    exact: [
+      {
+        inputs: [
+          { shape: [3, 2], data: [1, 2, 3, 4, 5, 6] },
+          { shape: [3], data: [2, 0, 2], dtype: "int64" },
+          { shape: [3, 2], data: [7, 8, 9, 10, 7, 8] },
+        ],
+        output: [9, 10, 3, 4, 7, 8],
+      },
+      { inputs: [{ shape: [3], data: [1, 2, 3] }, ids(1), { shape: [1], data: [4] }], output: [1, 4, 3] },
     ],
   },
 ];

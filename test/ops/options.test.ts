@@ -33,7 +33,7 @@ const counter = (name: string, size: number): flow.Blob =>
   });
 const schedule = (): flow.optimizer.Schedule => new flow.optimizer.PiecewiseConstantScheduler([], [0.1]);
 
-const optimizers = ["SGD", "Adam", "AdamW"] as const;
+const optimizers = ["SGD", "SGDW", "Adam", "AdamW", "LazyAdam", "LAMB", "LARS", "RMSProp"] as const;
 
 /** Arguments that are right, by path or else by declared name; where there is no entry, a Blob of shape [3, 3] for each Blob. */
 const right: Readonly<Record<string, () => Values>> = {

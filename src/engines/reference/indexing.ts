@@ -10,6 +10,13 @@ export const indexing = {
       return best;
     });
   },
+  equalGroups: ([ids]) => {
+    const groups = new Map<number, number>();
+    return ids!.data.map((id) => {
+      if (!groups.has(id)) groups.set(id, groups.size);
+      return groups.get(id)!;
+    });
+  },
   gather: ([params, indices], { axis }) => {
     const inner = sizeOf(params!.shape.slice(axis + 1));
     const count = params!.shape[axis]!;
@@ -22,6 +29,14 @@ export const indexing = {
         result.set(params!.data.subarray(from, from + inner), (o * taken + i) * inner);
       });
     }
+    return result;
+  },
+  replaceRows: ([table, ids, rows]) => {
+    const inner = rows!.data.length / ids!.data.length;
+    const result = table!.data.slice();
+    ids!.data.forEach((id, i) => {
+      result.set(rows!.data.subarray(i * inner, (i + 1) * inner), id * inner);
+    });
     return result;
   },
   segmentSum: ([data, ids], { segments }) => {

@@ -15,6 +15,7 @@ import { edgeTypes, fromEdge, toEdge } from "./edge.js";
 import { encodeSavedModel } from "./encode.js";
 import { type LoweredJob, type LoweredVariable, lowerJob, lowerVariable } from "./lower/model.js";
 import { lowers } from "./lower/table.js";
+import { pools } from "./rewrite.js";
 import { type Feed, type Model, openRuntime, type Runtime } from "./session/runtime.js";
 
 /** All jobs as one TensorFlow graph whose variables live in one session of tfjs-node's binding: a step is one native call. */
@@ -67,9 +68,12 @@ class TensorFlowSession implements EngineSession {
     const jobs = new Map(this.#jobs);
     for (const native of added)
       jobs.set(native.name, {
-        ...lowerJob(`j${this.#count++}`, native.graph, (name) => found("variable", name, variables).handle, {
-          gpu: this.gpu,
-        }),
+        ...lowerJob(
+          `j${this.#count++}`,
+          pools(native.graph, native.context),
+          (name) => found("variable", name, variables).handle,
+          { gpu: this.gpu },
+        ),
         native,
       });
     const parts = [...variables.values(), ...jobs.values()];

@@ -1,10 +1,12 @@
 import { FlowError } from "../../core/errors.js";
 import type { Tensor } from "../../core/tensor.js";
-import type { Blob } from "../../graph/blob.js";
-import { type Graph, inputsOf } from "../../graph/graph.js";
+import { inputsOf } from "../../graph/graph.js";
+import type { NativeJob } from "../engine.js";
 import { encodeSavedModel, type SignaturePort } from "./encode.js";
 import { Lowering, shape, type } from "./lower/context.js";
+import { Values } from "./lower/layout.js";
 import { lowerNodes } from "./lower/model.js";
+import { pools } from "./rewrite.js";
 
 /** Names in an exported model, and what is written into it. */
 export interface ExportPlan {
@@ -26,7 +28,8 @@ const limit = 2 ** 31 - 1;
  * The bytes of a `saved_model.pb` of a job, for any client of TensorFlow: variables as constants, the serving signature over
  * inputs and outputs of the job's own dtypes. The job has outputs alone: no checks, no updates. `where` begins errors.
  */
-export async function exportModel(where: string, graph: Graph, plan: ExportPlan): Promise<Uint8Array> {
+export async function exportModel(where: string, job: NativeJob, plan: ExportPlan): Promise<Uint8Array> {
+  const graph = pools(job.graph, job.context);
   const bytes = [...plan.values.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
   if (bytes > limit)
     throw new FlowError(
@@ -34,7 +37,7 @@ export async function exportModel(where: string, graph: Graph, plan: ExportPlan)
       `${where}: the job has ${bytes} bytes of variables, a SavedModel's graph holds at most ${limit}; export a smaller part of the model`,
     );
   const to = new Lowering(signature);
-  const names = new Map<Blob, string>();
+  const values = new Values(to);
   const inputs: [string, SignaturePort][] = [];
   const named = (label: string, make: () => string): string => {
     to.label = label;
@@ -44,19 +47,19 @@ export async function exportModel(where: string, graph: Graph, plan: ExportPlan)
     const { dtype, shape: dims } = outputs[0]!;
     const name = plan.inputs.get(String(attrs.name))!;
     const tensor = named(name, () => to.one("Placeholder", [], { dtype: type(dtype), shape: shape(dims) }));
-    names.set(outputs[0]!, tensor);
+    values.set(outputs[0]!, tensor);
     inputs.push([name, { tensor, dtype, shape: dims }]);
   }
   for (const { attrs, outputs } of inputsOf(graph, "variable")) {
     const tensor = plan.values.get(String(attrs.name))!;
     const make = (): string => to.one("Const", [], { dtype: type(tensor.dtype), value: { tensor } });
-    names.set(outputs[0]!, named(String(attrs.name), make));
+    values.set(outputs[0]!, named(String(attrs.name), make));
   }
-  lowerNodes(to, graph, names);
+  lowerNodes(to, graph, values);
   const outputs = graph.outputs.map((blob, i): [string, SignaturePort] => {
     const { dtype, shape } = blob;
     const name = plan.outputs[i]!;
-    const tensor = named(name, () => to.one("Identity", [names.get(blob)!], { T: type(dtype) }));
+    const tensor = named(name, () => to.one("Identity", [values.get(blob)], { T: type(dtype) }));
     return [name, { tensor, dtype, shape }];
   });
   const signatures = {

@@ -1,15 +1,18 @@
 // A program under fault injection: for each line on stdin, `save DIR`, `load DIR` or `init`, it does so and prints one line of JSON: what
-// came of it, and the SHA-256 of all variables afterwards.
+// came of it, and the SHA-256 of all variables afterwards. Arguments: the seed, and the elements of each of the three variables.
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import * as flow from "../../../dist/index.js";
 
-flow.config.engine("reference");
+const elements = Number(process.argv[3] ?? 50);
+flow.config.engine(elements > 50 ? "onnx" : "reference");
 flow.config.seed(Number(process.argv[2] ?? 7));
 const names = ["dense-bias", "dense-weight", "other"];
 const job = flow.globalFunction({ type: "predict", name: "values", returns: flow.tp.Numpy }, [], () =>
   flow.concat(
-    names.map((name) => flow.getVariable(name, { shape: [50], initializer: flow.randomUniformInitializer(-1, 1) })),
+    names.map((name) =>
+      flow.getVariable(name, { shape: [elements], initializer: flow.randomUniformInitializer(-1, 1) }),
+    ),
     { axis: 0 },
   ),
 );

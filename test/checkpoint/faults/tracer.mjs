@@ -5,7 +5,20 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 
 /** Calls through which a save or load touches files; those a machine does not have are left out with `?`. */
 export const calls = [
-  ...["openat", "open", "mkdir", "mkdirat", "pwrite64", "pread64", "fsync", "close", "rename", "renameat", "renameat2"],
+  ...[
+    "openat",
+    "open",
+    "mkdir",
+    "mkdirat",
+    "pwrite64",
+    "pread64",
+    "fsync",
+    "fdatasync",
+    "close",
+    "rename",
+    "renameat",
+    "renameat2",
+  ],
   ...["statx", "newfstatat", "fstat", "lstat", "getdents64", "readlink", "readlinkat", "unlink", "unlinkat", "rmdir"],
 ];
 

@@ -4,6 +4,7 @@ import { type DType, isFloat } from "#src/core/dtype.js";
 import type { TensorFlowNode } from "#src/engines/tensorflow/encode.js";
 import { tensorflow } from "#src/engines/tensorflow/engine.js";
 import { lowerJob, lowerVariable } from "#src/engines/tensorflow/lower/model.js";
+import { pools } from "#src/engines/tensorflow/rewrite.js";
 import { compile } from "#src/job/compile.js";
 import { JobVariables, VariableRegistry } from "#src/variables/registry.js";
 import { rows as binary } from "../../ops/binary.cases.js";
@@ -57,7 +58,7 @@ test("every row of the conformance suite and its gradients become ops and attrib
       const variables = new JobVariables(new VariableRegistry(), builder);
       const traced = { builder, variables, objective: undefined, watches: [] };
       const { whole } = compile(traced, tensorflow, { checkNumerics: false, variant: "" });
-      const { nodes } = lowerJob("j0", whole.native.graph, () => "v0");
+      const { nodes } = lowerJob("j0", pools(whole.native.graph, whole.native.context), () => "v0");
       expect(unknown(nodes), row.op).toEqual([]);
       for (const { op } of nodes) used.add(op);
     }

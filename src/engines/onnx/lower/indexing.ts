@@ -10,9 +10,19 @@ export const indexing = {
       to.ints(type!.shape),
     ]);
   },
+  // [values, first places, groups, counts]; unsorted, values are in the order of their first place.
+  equalGroups: (to, [ids], _, __, node) => {
+    const id = node.inputs[0]!.dtype === "int64" ? ids! : to.cast(ids!, "int64");
+    const [, , groups] = to.nodeOf("Unique", [id], { sorted: int(0) }, { outputs: 4 });
+    return to.cast(groups!, "int32");
+  },
   gather: (to, [params, indices], { axis }, _, node) => {
     const index = node.inputs[1]!.dtype === "int8" ? to.cast(indices!, "int32") : indices!;
     return to.one("Gather", [params!, index], { axis: int(axis) });
+  },
+  replaceRows: (to, [table, ids, rows]) => {
+    const index = to.one("Reshape", [to.cast(ids!, "int64"), to.ints([-1, 1])]);
+    return to.one("ScatterND", [table!, index, rows!]);
   },
   segmentSum: (to, [data, ids], _, [type]) => {
     const start = to.one("Expand", [to.tensor(zeros(type!.dtype, [1])), to.ints(type!.shape)]);

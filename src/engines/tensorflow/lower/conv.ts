@@ -1,73 +1,133 @@
-import type { Node } from "../../../graph/graph.js";
+import type { DType } from "../../../core/dtype.js";
+import type { Shape } from "../../../core/shape.js";
 import type { ConvAttrs, ConvInputGradAttrs } from "../../../ops/conv.js";
-import { type Emitters, ints, type Lowering, onlyWhere, string, type } from "./context.js";
-import { pad, slice } from "./parts.js";
+import { type Emitters, int, ints, type Lowering, type } from "./context.js";
+import { onImages, permuted, windowAttributes } from "./images.js";
+import { concat, pad, slice } from "./parts.js";
 
-// TensorFlow's CPU kernels convolve images with channels last, filters [height, width, in, out]; the optimizer that it runs on
-// every graph cancels the transposes between two of them.
-const toLast = [0, 2, 3, 1];
-const toFirst = [0, 3, 1, 2];
+// TensorFlow's CPU kernels convolve images with channels last, filters [height, width, in, out]; variables keep [out, in, height, width].
 const filtersIn = [2, 3, 1, 0];
 const filtersOut = [3, 2, 0, 1];
 
-/** What the kernels can do: images in one group, without dilation, which their gradients lack. */
-const fits = ({ attrs, outputs: [y] }: Node): boolean =>
-  (attrs.kernel as readonly number[]).length === 2 &&
-  attrs.groups === 1 &&
-  (attrs.dilations as readonly number[]).every((d) => d === 1) &&
-  (y!.dtype === "float32" || y!.dtype === "float64");
-
-const pick = (values: readonly number[], perm: readonly number[]): number[] => perm.map((axis) => values[axis]!);
-
-const attributesOf = ({ strides }: ConvAttrs, { outputs: [y] }: Node) => ({
-  T: type(y!.dtype),
-  strides: ints([1, ...strides, 1]),
-  padding: string("VALID"),
-  data_format: string("NHWC"),
-});
-
-const transposed = (to: Lowering, x: string, perm: readonly number[], { outputs: [y] }: Node): string =>
-  to.one("Transpose", [x, to.ints(perm)], { T: type(y!.dtype) });
-
-/** An image with channels last, padded. */
-function image(to: Lowering, x: string, { pads: [top, left, bottom, right] }: ConvAttrs, node: Node): string {
-  const last = transposed(to, x, toLast, node);
-  return pad(to, last, node.outputs[0]!.dtype, [0, top!, left!, 0], [0, bottom!, right!, 0], 0);
+/**
+ * A convolution by one kernel, by the depthwise kernel (each input channel has filters of its own; strides must be equal), or by
+ * one kernel a group.
+ */
+interface Form {
+  readonly depthwise: boolean;
+  readonly pieces: number;
+}
+function formOf({ groups, strides }: ConvAttrs, channels: number): Form {
+  const depthwise = groups > 1 && groups === channels && strides[0] === strides[1];
+  return { depthwise, pieces: depthwise ? 1 : groups };
 }
 
+const transposed = (to: Lowering, x: string, dtype: DType, perm: readonly number[]): string =>
+  to.one("Transpose", [x, to.ints(perm)], { T: type(dtype) });
+
+/** Pieces of equal size along the last axis. */
+const split = (to: Lowering, x: string, dtype: DType, pieces: number): readonly string[] =>
+  pieces === 1
+    ? [x]
+    : to.nodeOf("Split", [to.scalar("int32", 3), x], { T: type(dtype), num_split: int(pieces) }, { outputs: pieces });
+
+const isDilated = ({ dilations }: ConvAttrs): boolean => dilations.some((d) => d !== 1);
+
+/** The same convolution without dilation, by filters with zeros between their taps. */
+const stuffedAttrs = <A extends ConvAttrs>(attrs: A): A => ({
+  ...attrs,
+  kernel: attrs.kernel.map((k, i) => (k - 1) * attrs.dilations[i]! + 1),
+  dilations: [1, 1],
+});
+
+/** Filters [height, width, ...] with zeros between their taps. */
+function stuffed(to: Lowering, filters: string, dtype: DType, shape: Shape, attrs: ConvAttrs): string {
+  if (!isDilated(attrs)) return filters;
+  const [height, width, ...rest] = shape as readonly [number, number, ...number[]];
+  const [down, across] = attrs.dilations as readonly [number, number];
+  const inner = rest.reduce((product, n) => product * n, 1);
+  const apart = to.reshape(filters, dtype, [height, 1, width, 1, inner]);
+  const spread = pad(to, apart, dtype, [0, 0, 0, 0, 0], [0, down - 1, 0, across - 1, 0], 0);
+  const flat = to.reshape(spread, dtype, [height * down, width * across, ...rest]);
+  return slice(to, flat, dtype, {
+    starts: [0, 0, 0, 0],
+    sizes: [...stuffedAttrs(attrs).kernel, ...rest],
+    steps: [1, 1, 1, 1],
+  });
+}
+
+/** Stored filters as the kernels want them, and their shape: [height, width, in, out], or [height, width, channels, multiplier]. */
+function kernelFilters(to: Lowering, w: string, dtype: DType, stored: Shape, attrs: ConvAttrs, { depthwise }: Form) {
+  const [outputs, channels, ...kernel] = stored as readonly [number, number, number, number];
+  const split = [attrs.groups, outputs / attrs.groups, ...kernel];
+  const [filters, shape] = depthwise
+    ? [transposed(to, to.reshape(w, dtype, split), dtype, [2, 3, 0, 1]), permuted(split, [2, 3, 0, 1])]
+    : [transposed(to, w, dtype, filtersIn), [...kernel, channels, outputs]];
+  return { filters, shape };
+}
+
+const spatial = ([, height, width]: Shape): Shape => [height!, width!];
+
 export const conv = {
-  conv: onlyWhere(fits, (to, [x, w], attrs: ConvAttrs, _, node) => {
-    const filters = transposed(to, w!, filtersIn, node);
-    const y = to.one("Conv2D", [image(to, x!, attrs, node), filters], attributesOf(attrs, node));
-    return transposed(to, y, toFirst, node);
+  conv: onImages([0], (to, [x, w], attrs: ConvAttrs, [out], { inputs: [image, stored] }) => {
+    const { dtype } = out!;
+    const form = formOf(attrs, image!.shape[3]!);
+    const { filters, shape } = kernelFilters(to, w!, dtype, stored!.shape, attrs, form);
+    if (form.depthwise) {
+      const attributes = windowAttributes(dtype, spatial(image!.shape), stuffedAttrs(attrs));
+      return to.one("DepthwiseConv2dNative", [x!, stuffed(to, filters, dtype, shape, attrs)], attributes);
+    }
+    const attributes = {
+      ...windowAttributes(dtype, spatial(image!.shape), attrs),
+      dilations: ints([1, ...attrs.dilations, 1]),
+    };
+    const parts = split(to, filters, dtype, form.pieces);
+    const ys = split(to, x!, dtype, form.pieces).map((part, i) => to.one("Conv2D", [part, parts[i]!], attributes));
+    return concat(to, ys, dtype, 3);
   }),
-  convInputGrad: onlyWhere(fits, (to, [dy, w], attrs: ConvInputGradAttrs, [out], node) => {
-    const [top, left, bottom, right] = attrs.pads as readonly [number, number, number, number];
-    const [batch, height, width, channels] = pick(out!.shape, toLast) as [number, number, number, number];
-    const dx = to.one(
-      "Conv2DBackpropInput",
-      [
-        to.ints([batch, height + top + bottom, width + left + right, channels]),
-        transposed(to, w!, filtersIn, node),
-        transposed(to, dy!, toLast, node),
-      ],
-      attributesOf(attrs, node),
+  convInputGrad: onImages([0], (to, [dy, w], attrs: ConvInputGradAttrs, [out], { inputs: [, stored] }) => {
+    const { dtype, shape: image } = out!;
+    const form = formOf(attrs, image[3]!);
+    const attributes = windowAttributes(dtype, attrs.sizes, stuffedAttrs(attrs));
+    const { filters, shape } = kernelFilters(to, w!, dtype, stored!.shape, attrs, form);
+    const spread = stuffed(to, filters, dtype, shape, attrs);
+    if (form.depthwise) return to.one("DepthwiseConv2dNativeBackpropInput", [to.ints(image), spread, dy!], attributes);
+    const size = to.ints([...image.slice(0, 3), image[3]! / form.pieces]);
+    const parts = split(to, spread, dtype, form.pieces);
+    const dxs = split(to, dy!, dtype, form.pieces).map((part, i) =>
+      to.one("Conv2DBackpropInput", [size, parts[i]!, part], attributes),
     );
-    const inside = attrs.pads.every((p) => p === 0)
-      ? dx
-      : slice(to, dx, out!.dtype, {
-          starts: [0, top, left, 0],
-          sizes: [batch, height, width, channels],
-          steps: [1, 1, 1, 1],
-        });
-    return transposed(to, inside, toFirst, node);
+    return concat(to, dxs, dtype, 3);
   }),
-  convFilterGrad: onlyWhere(fits, (to, [x, dy], attrs: ConvAttrs, [out], node) => {
-    const dw = to.one(
-      "Conv2DBackpropFilter",
-      [image(to, x!, attrs, node), to.ints(pick(out!.shape, filtersIn)), transposed(to, dy!, toLast, node)],
-      attributesOf(attrs, node),
-    );
-    return transposed(to, dw, filtersOut, node);
-  }),
+  convFilterGrad: onImages(
+    [0, 1],
+    (to, [x, dy], attrs: ConvAttrs, [out], { inputs: [image] }) => {
+      const { dtype, shape: stored } = out!;
+      const [outputs, channels, ...kernel] = stored as readonly [number, number, number, number];
+      const form = formOf(attrs, image!.shape[3]!);
+      const attributes = windowAttributes(dtype, spatial(image!.shape), stuffedAttrs(attrs));
+      const wide = stuffedAttrs(attrs).kernel;
+      // Only the taps of filters with zeros between them are the filters' own.
+      const taps = (dw: string, rest: Shape): string =>
+        isDilated(attrs)
+          ? slice(to, dw, dtype, {
+              starts: [0, 0, 0, 0],
+              sizes: [...kernel, ...rest],
+              steps: [...attrs.dilations, 1, 1],
+            })
+          : dw;
+      if (form.depthwise) {
+        const rest = [attrs.groups, outputs / attrs.groups];
+        const dw = to.one("DepthwiseConv2dNativeBackpropFilter", [x!, to.ints([...wide, ...rest]), dy!], attributes);
+        return to.reshape(transposed(to, taps(dw, rest), dtype, [2, 3, 0, 1]), dtype, stored);
+      }
+      const size = to.ints([...wide, channels, outputs / form.pieces]);
+      const dys = split(to, dy!, dtype, form.pieces);
+      const dws = split(to, x!, dtype, form.pieces).map((part, i) =>
+        to.one("Conv2DBackpropFilter", [part, size, dys[i]!], attributes),
+      );
+      return transposed(to, taps(concat(to, dws, dtype, 3), [channels, outputs]), dtype, filtersOut);
+    },
+    false,
+  ),
 } satisfies Partial<Emitters>;

@@ -9,6 +9,13 @@ export const indexing = {
     });
     return to.reshape(found, "int32", out!.shape);
   },
+  equalGroups: (to, [ids], _, __, node) =>
+    to.nodeOf(
+      "Unique",
+      [to.cast(ids!, node.inputs[0]!.dtype, "int64")],
+      { T: type("int64"), out_idx: type("int32") },
+      { outputs: 2 },
+    )[1]!,
   gather: (to, [params, indices], { axis }, [out], node) => {
     const { dtype } = node.inputs[1]!;
     const index = dtype === "int64" ? indices! : to.cast(indices!, dtype, "int32");
@@ -18,6 +25,11 @@ export const indexing = {
       Taxis: type("int32"),
       batch_dims: int(0),
     });
+  },
+  replaceRows: (to, [table, ids, rows], _, [out], node) => {
+    const { dtype, shape } = node.inputs[1]!;
+    const index = to.reshape(to.cast(ids!, dtype, "int64"), "int64", [...shape, 1]);
+    return to.one("TensorScatterUpdate", [table!, index, rows!], { T: type(out!.dtype), Tindices: type("int64") });
   },
   segmentSum: (to, [data, ids], { segments }, [out], node) =>
     to.one("UnsortedSegmentSum", [data!, to.cast(ids!, node.inputs[1]!.dtype, "int64"), to.scalar("int32", segments)], {

@@ -1,12 +1,11 @@
 import { isFloat } from "../../../core/dtype.js";
-import { bug } from "../../../core/errors.js";
-import { sameShape } from "../../../core/shape.js";
+import { sameShape, sizeOf } from "../../../core/shape.js";
 import type { Blob, BlobType } from "../../../graph/blob.js";
 import { type Check, type Graph, inputsOf, type Node, rootsOf } from "../../../graph/graph.js";
 import { decode, edgeTypes, encode } from "../edge.js";
 import type { TensorFlowNode } from "../encode.js";
-import { type Emitter, Lowering, shape, string, type } from "./context.js";
-import { table } from "./table.js";
+import { Lowering, shape, string, type } from "./context.js";
+import { Values } from "./layout.js";
 
 /** The part of the graph that holds one variable, and what to feed and fetch to reach it. */
 export interface LoweredVariable {
@@ -66,7 +65,7 @@ export function lowerJob(
   { gpu = false }: { readonly gpu?: boolean } = {},
 ): LoweredJob {
   const to = new Lowering(id);
-  const names = new Map<Blob, string>();
+  const values = new Values(to);
   const feeds: string[] = [];
   for (const {
     outputs: [blob],
@@ -74,7 +73,7 @@ export function lowerJob(
     const { dtype, shape: dims } = blob!;
     const feed = to.one("Placeholder", [], { dtype: type(edgeTypes[dtype]), shape: shape(dims) });
     feeds.push(feed);
-    names.set(blob!, decode(to, feed, dtype));
+    values.set(blob!, decode(to, feed, dtype));
   }
   const reads: string[] = [];
   for (const {
@@ -83,29 +82,37 @@ export function lowerJob(
   } of inputsOf(graph, "variable")) {
     const read = to.one("ReadVariableOp", [handleOf(String(attrs.name))], { dtype: type(blob!.dtype) });
     reads.push(read);
-    names.set(blob!, read);
+    values.set(blob!, read);
   }
   const inPlace = updatesInPlace(graph);
-  lowerNodes(to, graph, names, { skipped: inPlace, gpu });
+  const skipped = new Set(
+    [...inPlace].flatMap(([next, { scaled }]) => (scaled === undefined ? [next] : [next, scaled])),
+  );
+  lowerNodes(to, graph, values, { skipped, gpu });
   // A root may be asked for twice or be an input, so each leaves through a node of its own.
   const leave = (blob: Blob): string =>
-    to.one("Identity", [encode(to, names.get(blob)!, blob.dtype)], { T: type(edgeTypes[blob.dtype]) });
+    to.one("Identity", [encode(to, values.get(blob), blob.dtype)], { T: type(edgeTypes[blob.dtype]) });
   const outputs = graph.outputs.map(leave);
   const checks = graph.checks.map(({ blob }) => leave(blob));
   const updates = [...graph.updates].map(([variable, blob]) => {
-    const { op = "AssignVariableOp", by = blob } = inPlace.get(blob) ?? {};
-    const value = names.get(by)!;
+    const { dtype } = blob;
+    const { op = "AssignVariableOp", by = blob, rate } = inPlace.get(blob) ?? {};
+    const value = values.get(by);
+    const operands = [
+      ...(rate === undefined ? [] : [to.reshape(values.get(rate), dtype, [])]),
+      by === blob && mayBeFed(blob) ? own(to, value, dtype) : value,
+    ];
     return {
       op,
       handle: handleOf(variable),
-      dtype: blob.dtype,
-      value: by === blob && mayBeFed(blob) ? own(to, value, blob.dtype) : value,
+      operands,
+      attributes: { [rate === undefined ? "dtype" : "T"]: type(dtype) },
     };
   });
-  const before = [...reads, ...outputs, ...updates.map(({ value }) => value)];
+  const before = [...reads, ...outputs, ...updates.flatMap(({ operands }) => operands)];
   const assignAll = (permit: readonly string[]): readonly string[] =>
-    updates.map(({ op, handle, dtype, value }) =>
-      to.one(op, [handle, value], { dtype: type(dtype) }, { control: permit }),
+    updates.map(({ op, handle, operands, attributes }) =>
+      to.one(op, [handle, ...operands], attributes, { control: permit }),
     );
   const T = type("bool");
   if (graph.checks.length === 0) {
@@ -114,7 +121,7 @@ export function lowerJob(
     const done = to.one("Identity", [to.scalar("bool", true)], { T }, { control: [ready, ...assigned] });
     return { nodes: to.nodes, feeds, outputs, done, checks };
   }
-  const passed = graph.checks.map((check) => holds(to, names.get(check.blob)!, check));
+  const passed = graph.checks.map((check) => holds(to, values.get(check.blob), check));
   const all = passed.reduce((x, y) => to.one("LogicalAnd", [x, y]));
   // The branch not taken is dead, and so is all that waits for it: the assignments of a step whose checks fail do not run.
   const [failed, held] = to.nodeOf("Switch", [all, all], { T }, { outputs: 2 }) as [string, string];
@@ -125,26 +132,21 @@ export function lowerJob(
   return { nodes: to.nodes, feeds, outputs, done, checks };
 }
 
-/** Lowers what lies behind the inputs, whose values `names` has, and adds the values of all else to it. */
+/** Lowers what lies behind the inputs, whose values are there, and adds the values of all else to them. */
 export function lowerNodes(
   to: Lowering,
   graph: Graph,
-  names: Map<Blob, string>,
+  values: Values,
   {
     skipped = new Set(),
     gpu = false,
   }: { readonly skipped?: { has(blob: Blob): boolean }; readonly gpu?: boolean } = {},
 ): void {
-  const rows: Readonly<Record<string, Emitter<never> | undefined>> = table;
   for (const node of graph.nodes) {
     if (node.op === "placeholder" || node.op === "variable" || skipped.has(node.outputs[0]!)) continue;
-    const emitter = rows[node.op];
-    if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
-    const inputs = node.inputs.map((input) => names.get(input)!);
     to.label = node.name ?? node.op;
     to.device = gpu ? deviceOf(node) : undefined;
-    const made = [emitter(to, inputs, node.attrs as never, node.outputs, node)].flat();
-    for (const [i, output] of node.outputs.entries()) names.set(output, made[i]!);
+    values.lower(node);
   }
   to.label = undefined;
   to.device = undefined;
@@ -170,10 +172,22 @@ function holds(to: Lowering, x: string, { blob, low, high }: Check): string {
   return to.one("LogicalNot", [outside]);
 }
 
-/** A new value `variable + by` or `variable - by`. */
+/** A new value `variable + by`, `variable - by` or `variable - rate * by`, the product being `scaled`. */
 interface InPlace {
-  readonly op: "AssignAddVariableOp" | "AssignSubVariableOp";
+  readonly op: "AssignAddVariableOp" | "AssignSubVariableOp" | "ResourceApplyGradientDescent";
   readonly by: Blob;
+  readonly rate?: Blob;
+  readonly scaled?: Blob;
+}
+
+/** `variable - y`, where y may be a gradient times one number, used here only. */
+function subtraction(y: Blob, isSingle: (blob: Blob) => boolean): InPlace {
+  const [a, b] =
+    y.node.op === "multiply" && isSingle(y) && isFloat(y.dtype) && y.dtype !== "float16" ? y.node.inputs : [];
+  const [by, rate] = a !== undefined && sizeOf(a.shape) === 1 ? [b, a] : [a, b];
+  if (by === undefined || sizeOf(rate!.shape) !== 1 || !sameShape(by.shape, y.shape))
+    return { op: "AssignSubVariableOp", by: y };
+  return { op: "ResourceApplyGradientDescent", by, rate: rate!, scaled: y };
 }
 
 /**
@@ -192,8 +206,10 @@ function updatesInPlace(graph: Graph): ReadonlyMap<Blob, InPlace> {
     const leaves = graph.outputs.some((output) => mayShare(output, isOld));
     if (uses.get(next) !== 1 || leaves || !["float32", "float64", "int32", "int64"].includes(next.dtype)) continue;
     const [x, y] = inputs;
-    if ((op === "add" || op === "subtract") && isOld(x!) && sameShape(y!.shape, next.shape))
-      found.set(next, { op: op === "add" ? "AssignAddVariableOp" : "AssignSubVariableOp", by: y! });
+    const isSingle = (blob: Blob): boolean => uses.get(blob) === 1;
+    if (op === "subtract" && isOld(x!) && sameShape(y!.shape, next.shape)) found.set(next, subtraction(y!, isSingle));
+    else if (op === "add" && isOld(x!) && sameShape(y!.shape, next.shape))
+      found.set(next, { op: "AssignAddVariableOp", by: y! });
     else if (op === "add" && isOld(y!) && sameShape(x!.shape, next.shape))
       found.set(next, { op: "AssignAddVariableOp", by: x! });
   }

@@ -9,6 +9,7 @@ import { indexing } from "./indexing.js";
 import { linalg } from "./linalg.js";
 import { loss } from "./loss.js";
 import { parts } from "./parts.js";
+import { pool } from "./pool.js";
 import { reduceRows } from "./reduce.js";
 import { sources } from "./sources.js";
 import { special } from "./special.js";
@@ -26,6 +27,7 @@ export const table: Emitters = {
   ...loss,
   ...indexing,
   ...parts,
+  ...pool,
   ...reduceRows,
   ...sources,
   ...special,

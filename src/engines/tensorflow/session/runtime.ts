@@ -94,7 +94,11 @@ class WorkerRuntime implements Runtime {
     const directory = await mkdtemp(join(tmpdir(), "onestep-tensorflow-"));
     try {
       await writeFile(join(directory, "saved_model.pb"), savedModel);
-      const { model } = (await this.#ask({ kind: "load", directory, tag })) as { readonly model: number };
+      // Read with the first graph: ops run one after the other on the thread that calls, each on all cores. A step has little
+      // to run side by side, and handing its ops to other threads costs 1 us each.
+      const { model } = (await withEnvironment({ TF_NUM_INTEROP_THREADS: "-1" }, () =>
+        this.#ask({ kind: "load", directory, tag }),
+      )) as { readonly model: number };
       const kept = new Map<string, Uint8Array>();
       return {
         run: async (feeds, fetches, { keep = false } = {}) => {
@@ -147,14 +151,12 @@ async function start(
   binding: string,
   threads: number | undefined,
 ): Promise<{ readonly worker: Worker; readonly hello: Hello }> {
-  // TensorFlow reads these when its library is loaded, from the process and not from a thread's copy; what the user set stays.
+  // Read when the library is loaded.
   const wanted = {
     TF_CPP_MIN_LOG_LEVEL: "3",
     ...(threads === undefined ? {} : { TF_NUM_INTRAOP_THREADS: String(threads) }),
   };
-  const added = Object.entries(wanted).filter(([name]) => process.env[name] === undefined);
-  for (const [name, value] of added) process.env[name] = value;
-  try {
+  return withEnvironment(wanted, async () => {
     const worker = new Worker(new URL("./worker.js", import.meta.url), {
       workerData: binding,
       // A thread refuses options of the process such as --input-type.
@@ -169,6 +171,18 @@ async function start(
     // See load(): a second owner keeps the library in the process.
     if (!("broken" in hello) && !hello.stays) createRequire(import.meta.url)(binding);
     return { worker, hello };
+  });
+}
+
+/**
+ * An action while the environment says more; what the user set stays. TensorFlow reads the process's environment, not a
+ * thread's copy.
+ */
+async function withEnvironment<T>(wanted: Readonly<Record<string, string>>, action: () => Promise<T>): Promise<T> {
+  const added = Object.entries(wanted).filter(([name]) => process.env[name] === undefined);
+  for (const [name, value] of added) process.env[name] = value;
+  try {
+    return await action();
   } finally {
     for (const [name] of added) delete process.env[name];
   }
