@@ -77,8 +77,6 @@ for dtype in DTYPES:
     add("pad", [x], np.pad(x, [[1, 0], [0, 2]], constant_values=7), paddings=[[1, 0], [0, 2]], constantValue=7)
     add("padGrad", [x], x[:, 1:2], paddings=[[0, 0], [1, 1]])
     add("tril", [x], np.tril(x))
-    add("matmul", [x, y.T], (x.astype(np.int64) @ y.T.astype(np.int64)).astype(dtype))
-    add("matmul", [np.stack([x, y]), np.stack([y, x])], np.matmul(np.stack([x, y]).astype(np.int64), np.stack([y, x]).astype(np.int64).swapaxes(1, 2)).astype(dtype), transposeB=True)
     add("biasAdd", [x, row], x + row)
     # Places: data of this dtype by int32 and int64, and this dtype as indices.
     for index in ("int32", "int64"):

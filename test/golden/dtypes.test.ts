@@ -38,7 +38,11 @@ describe.each([reference, onnx, ...(isReady("tensorflow") ? [tensorflow] : [])])
 
 test("every integer dtype goes through every op that takes one of them", () => {
   const seen = (dtype: string): string[] =>
-    [...new Set(cases.filter(({ inputs, output }) => [...inputs, output].some((v) => v.dtype === dtype)).map(({ op }) => op))].sort();
+    [
+      ...new Set(
+        cases.filter(({ inputs, output }) => [...inputs, output].some((v) => v.dtype === dtype)).map(({ op }) => op),
+      ),
+    ].sort();
   for (const dtype of ["uint8", "int32", "int64"]) expect(seen(dtype)).toEqual(seen("int8"));
   expect(seen("int8").length).toBeGreaterThan(60);
 });
