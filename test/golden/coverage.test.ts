@@ -77,12 +77,14 @@ for (const [file, some] of Object.entries(windows)) {
 
 /** Ops of graphs, and public functions, that have none, and why. */
 const reasons: Readonly<Record<string, string>> = {
+  avgPoolGrad: "its values are the gradients of avgPool2d in conv.json",
   dropoutMask: "drawn at random: its distribution is tested, and that all engines see the same",
   observe: "the identity, which keeps a value for watchers",
   dropout: "drawn at random; what it does with the mask is multiply",
 };
 /** Gradients that have none, and why. */
 const gradientReasons: Readonly<Record<string, string>> = {
+  avgPoolGrad: "linear: its gradient is avgPool, which conv.json has",
   observe: "the identity",
 };
 
