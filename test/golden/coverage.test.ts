@@ -79,8 +79,19 @@ for (const [file, some] of Object.entries(windows)) {
 const reasons: Readonly<Record<string, string>> = {
   avgPoolGrad: "its values are the gradients of avgPool2d in conv.json",
   dropoutMask: "drawn at random: its distribution is tested, and that all engines see the same",
+  permutation: "drawn at random: its distribution is tested",
+  randomNumbers: "drawn at random: their distribution is tested",
   observe: "the identity, which keeps a value for watchers",
   dropout: "drawn at random; what it does with the mask is multiply",
+  randomMaskLike: "drawn at random",
+  bernoulli: "drawn at random",
+  generateRandomBatchPermutationIndices: "drawn at random",
+  shuffle: "drawn at random; what it does with the places is gather",
+  elemCnt: "a number of the shape: a constant",
+  reducedShapeElemCnt: "a number of the shape: a constant",
+  categoricalOrdinalEncode: "the original has no counterpart in PyTorch; its table is tested by hand",
+  dynamicReshape: "reshape",
+  identityN: "identity of each",
 };
 /** Gradients that have none, and why. */
 const gradientReasons: Readonly<Record<string, string>> = {
@@ -111,6 +122,7 @@ const others: Readonly<Record<string, string>> = {
   "layers.conv1d": "nn.conv1d and nn.biasAdd on variables",
   "layers.conv2d": "nn.conv2d and nn.biasAdd on variables; lenet.json",
   "layers.conv3d": "nn.conv3d and nn.biasAdd on variables",
+  "layers.categoricalOrdinalEncoder": "categoricalOrdinalEncode on variables",
   "layers.dense": "matmul and nn.biasAdd on variables; mlp.json",
   "layers.layerNorm": "nn.layerNorm on variables",
   "layers.prelu": "where and multiply on a variable; its values, slopes and kink by hand in layers.test.ts",

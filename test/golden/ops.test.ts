@@ -7,7 +7,7 @@ import { reference } from "#src/engines/reference/engine.js";
 import { tensorflow } from "#src/engines/tensorflow/engine.js";
 import { isReady } from "../engines/ready.js";
 import { evaluate, numbers, tensorOf, withGradients } from "../ops/harness.js";
-import { call, readCases, type Values } from "./cases.js";
+import { type Case, call, readCases, type Values } from "./cases.js";
 
 // By PyTorch in float64: test/golden/ops.py and test/golden/ops-gradients.py.
 const cases = [...readCases("ops.json"), ...readCases("ops-gradients.json")];
