@@ -182,7 +182,7 @@ const wrong: readonly (readonly [string, Call, string])[] = [
     (a, i) => math.tanhGrad(a, flow.cast(i, "float32")),
     "tanhGrad: y is float32[2,3], dy is float32[2], expected equal types [E_SHAPE]",
   ],
-  ["softmaxGrad along axis 0", (a) => nn.softmaxGrad(a, a, { axis: 0 }), "softmaxGrad: axis 0 of float32[2,3]"],
+  ["softmaxGrad along axis 0", (a) => nn.softmaxGrad(a, a, { axis: 0 }), "softmaxGrad: got axis 0 of float32[2,3]"],
   ["integers into geluGrad", (_, i) => math.geluGrad(i, i), "geluGrad: got int32[2], expected a floating dtype"],
   [
     "a mean for each element",
