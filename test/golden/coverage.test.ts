@@ -78,6 +78,8 @@ for (const [file, some] of Object.entries(windows)) {
 /** Ops of graphs, and public functions, that have none, and why. */
 const reasons: Readonly<Record<string, string>> = {
   avgPoolGrad: "its values are the gradients of avgPool2d in conv.json",
+  equalGroups: "no counterpart in PyTorch: exact values in its conformance row",
+  replaceRows: "inside LazyAdam only: exact values in its conformance row",
   dropoutMask: "drawn at random: its distribution is tested, and that all engines see the same",
   permutation: "drawn at random: its distribution is tested",
   randomNumbers: "drawn at random: their distribution is tested",
