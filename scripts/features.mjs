@@ -170,7 +170,8 @@ ${byModule(beyond)
 
 ## dtypes by engine
 
-Jobs compute in float32 or float64; int8, uint8, int32 and int64 hold labels, indices, masks and counts.
+Jobs compute in float32 or float64; float16 is for storage, and ops on it compute in float32 and round their result; int8, uint8, int32
+and int64 hold labels, indices, masks and counts.
 
 | engine | float32 | float64 | small integers |
 | --- | --- | --- | --- |

@@ -100,7 +100,7 @@ export { matmul } from "./ops/linalg.js";
 export { type SmoothL1Options, smoothL1Loss } from "./ops/loss.js";
 export { argsort, type SortDirection, type SortOptions, sort } from "./ops/order.js";
 export { type CategoricalOrdinalEncodeOptions, categoricalOrdinalEncode } from "./ops/ordinal.js";
-export { concat, type PadOptions, pad, reverse, type SliceRange, slice, sliceV2, stack } from "./ops/parts.js";
+export { concat, type PadOptions, pad, padGrad, reverse, type SliceRange, slice, sliceV2, stack } from "./ops/parts.js";
 export { type CustomFunction, type CustomOp, registerOp, type UserOpBuilder, userOpBuilder } from "./ops/register.js";
 export { gatherNd, scatterNd, tensorScatterNdAdd, tensorScatterNdUpdate } from "./ops/scatter.js";
 export { type ArgwhereOptions, argwhere, nonzero, where } from "./ops/selection.js";
@@ -125,6 +125,11 @@ export { getVariable, type VariableOptions } from "./variables/registry.js";
 
 /** A dtype: 32-bit floating point, another name of `float32`.  @flow float */
 export const float = "float32";
+/**
+ * A dtype: 16-bit floating point for storage. Values are kept and rounded as IEEE 754 halves and are `Float32Array` on the
+ * host; ops on them compute in float32 and round their result.  @flow float16
+ */
+export const float16 = "float16";
 /** A dtype: another name of `int8`.  @flow char */
 export const char = "int8";
 /** A dtype: 32-bit floating point, the default everywhere.  @flow float32 */

@@ -76,6 +76,7 @@ test("every op has a row and every key is its op's name", () => {
     ...["nonzero", "elemCnt", "reducedShapeElemCnt", "uniqueWithCounts", "reshapeLike", "dynamicReshape", "identityN"],
     ...["broadcastToCompatibleWith", "samePadding", "squareSum"],
     ...["smoothL1Loss", "moments", "batchNormalization", "layerNorm", "l2Normalize", "maxPoolTwice"],
+    ...["upsample2d", "padGrad", "geluGrad", "tanhGrad", "softmaxGrad", "layerNormGrad", "layerNormParamGrad"],
   ]);
   const hostOnly = Object.values(ops)
     .filter((op) => op.kind === "host")

@@ -3,7 +3,7 @@
  * @module
  */
 
-export { gelu, logSigmoid, relu, sigmoid, sigmoid as sigmoidV2, softplus } from "../ops/activation.js";
+export { gelu, geluGrad, logSigmoid, relu, sigmoid, sigmoid as sigmoidV2, softplus } from "../ops/activation.js";
 export {
   addN,
   atan2,
@@ -93,4 +93,5 @@ export {
   tan,
   tanh,
   tanh as tanhV2,
+  tanhGrad,
 } from "../ops/unary.js";

@@ -229,6 +229,13 @@ function copyData(where: string, data: Data, got: DType, target: Tensor, expecte
     );
   }
   (target.data as Float32Array).set(data as Float32Array);
+  roundHalves(target);
+}
+
+/** Rounds what a float16 tensor holds to halves, which its data, a Float32Array, must be; leaves others alone. */
+export function roundHalves({ dtype, data }: Tensor): void {
+  if (dtype !== "float16") return;
+  for (let i = 0; i < data.length; i++) (data as Float32Array)[i] = fromHalf(toHalf((data as Float32Array)[i]!));
 }
 
 const integerRange: Partial<Record<DType, readonly [number, number]>> = {
@@ -271,6 +278,7 @@ function copyNested(where: string, value: NestedArray, target: Tensor, expected:
     (data as Float32Array)[position++] = number;
   };
   fill(value, 0, "");
+  roundHalves(target);
 }
 
 // --- bytes ---------------------------------------------------------------------------------------------------------

@@ -94,9 +94,6 @@ export class GraphBuilder {
   ): readonly Blob[] {
     for (const type of types) {
       if (type.shape.length === 0) throw bug(`${op} inferred a rank-0 shape`);
-      if (type.dtype === "float16") {
-        throw new FlowError("E_UNSUPPORTED", `${name ?? op}: float16 is not supported in jobs yet; use float32`);
-      }
     }
     const outputs: Blob[] = [];
     const node: Node = {

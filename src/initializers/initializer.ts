@@ -2,7 +2,7 @@ import { type DataOf, type DType, isFloat } from "../core/dtype.js";
 import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { Rng, type Stream } from "../core/rng.js";
 import type { Shape } from "../core/shape.js";
-import { type Tensor, zeros } from "../core/tensor.js";
+import { roundHalves, type Tensor, zeros } from "../core/tensor.js";
 import { fansOf, scaled, type VarianceScaling } from "./variance-scaling.js";
 
 /** How a variable's first value is made: plain frozen data, compared by value; nothing is drawn before `sample`. */
@@ -131,6 +131,7 @@ export async function sample<D extends DType>(
     const end = Math.min(length, start + 32768);
     if (dtype === "int64") for (let i = start; i < end; i++) (tensor.data as BigInt64Array)[i] = BigInt(draw());
     else for (let i = start; i < end; i++) (tensor.data as DataOf<"float64">)[i] = draw();
+    if (dtype === "float16") roundHalves({ ...tensor, data: tensor.data.subarray(start, end) } as Tensor);
     if (end < length) await new Promise((resolve) => setImmediate(resolve));
   }
   return tensor;

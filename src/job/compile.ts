@@ -11,6 +11,7 @@ import { mapObjective } from "../optim/optimizer.js";
 import { trainingValuesOf } from "../optim/training-values.js";
 import { dce } from "../passes/dce.js";
 import { decompose } from "../passes/decompose.js";
+import { computeHalvesInFloat32 } from "../passes/half-precision.js";
 import { simplify } from "../passes/simplify.js";
 import { type VariableSpec, withVariables } from "../variables/registry.js";
 import { inspect } from "./debug.js";
@@ -112,7 +113,8 @@ function lowered(
 ): ReturnType<typeof splitHost> {
   const simple = simplify(dce(graph), context);
   inspect(simple, name, "simplify");
-  const legal = simplify(decompose(simple, context, (_, node) => !engine.lowers(node)).graph, context);
+  const wide = computeHalvesInFloat32(simple, context);
+  const legal = simplify(decompose(wide, context, (_, node) => !engine.lowers(node)).graph, context);
   inspect(legal, name, `legalize for ${engine.name}`);
   const split = splitHost(legal, context);
   inspect(split.graph, name, "host split");

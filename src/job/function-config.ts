@@ -146,7 +146,8 @@ export function settingsOf(where: string, config: unknown): JobSettings {
 
 /**
  * A new config for jobs, with the documented setters in camelCase: those that choose numbers are honoured, those that
- * tune devices and memory are taken without effect.
+ * tune devices and memory are taken without effect. So is `enableAutoMixedPrecision`: on a CPU both engines are slower with
+ * float16 than with float32, so jobs compute in the dtypes they say.
  * @flow function_config
  * @example
  * ```ts

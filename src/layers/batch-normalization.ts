@@ -4,7 +4,7 @@ import { currentBuilder, namespace } from "../graph/trace.js";
 import { type Initializer, onesInitializer, zerosInitializer } from "../initializers/initializer.js";
 import { relu } from "../ops/activation.js";
 import { broadcastType, normalizeAxis, requireBlob, requireFloat } from "../ops/define.js";
-import { add, multiply } from "../ops/elementwise.js";
+import { add, cast, multiply } from "../ops/elementwise.js";
 import { moments, batchNormalization as normalize } from "../ops/norm.js";
 import type { Regularizer } from "../variables/regularizers.js";
 import { layerVariable } from "./variable.js";
@@ -66,7 +66,7 @@ const known = [
 
 /**
  * `gamma (x - mean) / sqrt(variance + epsilon) + beta` along `axis`: variables `<name>-beta`, `<name>-gamma`,
- * `<name>-moving_mean`, `<name>-moving_variance`, each of shape [channels]. In training, mean and population variance
+ * `<name>-moving_mean`, `<name>-moving_variance`, each of shape [channels] and of the input's dtype (float32 for float16). In training, mean and population variance
  * are the batch's, gradients flow through them, and each step moves the moving ones: `moving = momentum moving + (1 -
  * momentum) batch`. Otherwise the moving ones normalize.
  * @flow layers.batch_normalization
@@ -102,6 +102,8 @@ function normalized(where: string, inputs: Blob, options: BatchNormalizationOpti
   requireFloat(`${where} '${name}'`, inputs, "inputs");
   const at = normalizeAxis(`${where} '${name}'`, inputs.shape.length, axis);
   const builder = currentBuilder(where);
+  // As documented, the variables of float16 inputs are float32.
+  const wide = inputs.dtype === "float16" ? cast(inputs, "float32") : inputs;
   const variable = (
     part: string,
     initializer: Initializer,
@@ -109,7 +111,7 @@ function normalized(where: string, inputs: Blob, options: BatchNormalizationOpti
   ): Blob =>
     layerVariable(part, {
       shape: [inputs.shape[at]!],
-      dtype: inputs.dtype,
+      dtype: wide.dtype,
       initializer,
       regularizer: undefined,
       ...learned,
@@ -125,15 +127,16 @@ function normalized(where: string, inputs: Blob, options: BatchNormalizationOpti
     const movingMean = variable("moving_mean", movingMeanInitializer, { trainable: false });
     const movingVariance = variable("moving_variance", movingVarianceInitializer, { trainable: false });
     const shared = { ...beta, ...gamma, varianceEpsilon: epsilon, axis: at };
-    if (!(training && trainable && builder.training)) return normalize(inputs, movingMean, movingVariance, shared);
+    if (!(training && trainable && builder.training))
+      return cast(normalize(wide, movingMean, movingVariance, shared), inputs.dtype);
     const axes = inputs.shape.flatMap((_, i) => (i === at ? [] : [i]));
-    const [mean, variance] = moments(inputs, axes);
+    const [mean, variance] = moments(wide, axes);
     for (const [moving, batch] of [
       [movingMean, mean],
       [movingVariance, variance],
     ] as const)
       builder.update(moving.opName, add(multiply(moving, momentum), multiply(batch, 1 - momentum)));
-    return normalize(inputs, mean, variance, shared);
+    return cast(normalize(wide, mean, variance, shared), inputs.dtype);
   });
 }
 

@@ -2,7 +2,7 @@ import { checkOptions } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { elementwise } from "../graph/extent.js";
 import { emit } from "../graph/trace.js";
-import { decomposable, type Named, named, nameOf, requireFloat } from "./define.js";
+import { decomposable, type Named, named, nameOf, requireAlike, requireFloat } from "./define.js";
 import {
   abs,
   add,
@@ -85,13 +85,26 @@ export const sigmoidOp = unary("sigmoid", ({ y, dy }) => [multiply(dy, multiply(
 export const gelu: Unary = (x, options) => emit(geluOp, [x], {}, nameOf("gelu", options));
 export const geluOp = unaryFormula(
   "gelu",
-  // d/dx = Φ(x) + x φ(x)
-  ({ inputs: [x], dy }) => {
-    const density = multiply(exp(multiply(square(x!), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-    return [multiply(dy, add(normalCdf(x!), multiply(x!, density)))];
-  },
+  ({ inputs: [x], dy }) => [geluGrad(x!, dy)],
   (x) => multiply(x, normalCdf(x)),
 );
+
+/**
+ * The gradient of `gelu`: `dy (Φ(x) + x φ(x))`, x being what gelu got.
+ * @flow math.gelu_grad
+ * @example
+ * ```ts job
+ * // x = [-1, 0, 1]
+ * // dy = [1, 1, 2]
+ * flow.math.geluGrad(x, dy); // -> [-0.08332, 0.5, 2.16663]
+ * ```
+ */
+export function geluGrad(x: Blob, dy: Blob, options?: Named): Blob {
+  const last = named("geluGrad", options);
+  requireAlike("geluGrad", { x, dy });
+  const density = multiply(exp(multiply(square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+  return multiply(dy, add(normalCdf(x), multiply(x, density)), last);
+}
 
 const normalCdf = (x: Blob): Blob => multiply(add(erf(multiply(x, Math.SQRT1_2)), 1), 0.5);
 

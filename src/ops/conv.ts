@@ -6,6 +6,7 @@ import { decomposable, type Named, requireFloat } from "./define.js";
 import { matmul } from "./linalg.js";
 import { reshape, transpose } from "./structure.js";
 import {
+  channelsFirst,
   channelsLast,
   fittingOutputs,
   fold,
@@ -126,14 +127,37 @@ function fromGroups(y: Blob, batch: number, outputs: Shape): Blob {
   return batchFirst(reshape(y, [y.shape[0]! * y.shape[1]!, batch, ...outputs]));
 }
 
-/** Options of `conv2d`. */
-export interface Conv2dOptions extends Named {
-  /** `"NCHW"` (default; filters `[O, I / groups, H, W]`) or `"NHWC"` (filters `[O, H, W, I / groups]`). */
+/** Options of `conv1d`, `conv2d`, `conv3d` and `compatConv2d`. */
+export interface ConvOptions extends Named {
+  /**
+   * Channels first (default: `"NCW"`, `"NCHW"`, `"NCDHW"`; filters `[O, I / groups, ...kernel]`) or last (`"NWC"`, `"NHWC"`,
+   * `"NDHWC"`; filters `[O, ...kernel, I / groups]`).
+   */
   readonly dataFormat?: string;
   /** Distance between taps: a number or one per spatial axis; default 1. */
   readonly dilations?: number | readonly number[] | null;
-  /** Channels are split into this many groups, each with its own filters; default 1. */
+  /** Channels are split into this many groups, each with its own filters; default 1. `conv1d` and `conv3d` have one group with channels last. */
   readonly groups?: number;
+}
+
+/**
+ * 1-D cross-correlation without a bias, of `[N, C, W]`; padding as in `conv2d`.
+ * @flow nn.conv1d
+ * @example
+ * ```ts job
+ * // x = [[[1, 2, 3, 4]]]
+ * // w = [[[1, 10]]]
+ * flow.nn.conv1d(x, w, 1, "VALID"); // -> [[[21, 32, 43]]]
+ * ```
+ */
+export function conv1d(
+  input: Blob,
+  filters: Blob,
+  strides: number | readonly number[],
+  padding: Padding,
+  options: ConvOptions = {},
+): Blob {
+  return convolution("nn.conv1d", 1, input, filters, strides, padding, options);
 }
 
 /**
@@ -152,14 +176,72 @@ export function conv2d(
   filters: Blob,
   strides: number | readonly number[],
   padding: Padding,
-  options: Conv2dOptions = {},
+  options: ConvOptions = {},
+): Blob {
+  return convolution("nn.conv2d", 2, input, filters, strides, padding, options);
+}
+
+/**
+ * 3-D cross-correlation without a bias, of `[N, C, D, H, W]`; padding as in `conv2d`.
+ * @flow nn.conv3d
+ * @example
+ * ```ts job
+ * // x = [[[[[1, 2]], [[3, 4]]]]]
+ * // w = [[[[[1]], [[10]]]]]
+ * flow.nn.conv3d(x, w, 1, "VALID"); // -> [[[[[31, 42]]]]]
+ * ```
+ */
+export function conv3d(
+  input: Blob,
+  filters: Blob,
+  strides: number | readonly number[],
+  padding: Padding,
+  options: ConvOptions = {},
+): Blob {
+  return convolution("nn.conv3d", 3, input, filters, strides, padding, options);
+}
+
+/**
+ * `conv2d` whose `"SAME"` puts the odd cell of padding after, as TensorFlow does.
+ * @flow nn.compat_conv2d
+ * @example
+ * ```ts job
+ * // x = [[[[1, 2]]]]
+ * // w = [[[[1, 10]]]]
+ * flow.nn.compatConv2d(x, w, 1, "SAME"); // -> [[[[21, 2]]]]
+ * flow.nn.conv2d(x, w, 1, "SAME"); // -> [[[[10, 21]]]]
+ * ```
+ */
+export function compatConv2d(
+  input: Blob,
+  filters: Blob,
+  strides: number | readonly number[],
+  padding: Padding,
+  options: ConvOptions = {},
+): Blob {
+  return convolution("nn.compatConv2d", 2, input, filters, strides, upper(padding), options);
+}
+
+/** `"SAME"` with the odd cell after. */
+const upper = (padding: Padding): Padding =>
+  typeof padding === "string" && padding.toUpperCase() === "SAME" ? "SAME_UPPER" : padding;
+
+function convolution(
+  what: string,
+  spatial: number,
+  input: Blob,
+  filters: Blob,
+  strides: number | readonly number[],
+  padding: Padding,
+  options: ConvOptions,
 ): Blob {
   const known = ["dataFormat", "dilations", "groups", "name"];
-  const { dataFormat = "NCHW", dilations, groups = 1, name } = checkOptions("nn.conv2d", options, known);
-  const where = name === undefined ? "nn.conv2d" : `nn.conv2d '${name}'`;
-  const last = channelsLast(where, dataFormat, 2);
-  requireImages(where, "input", input);
-  requireImages(where, "filters", filters);
+  const { dataFormat, dilations, groups = 1, name } = checkOptions(what, options, known);
+  const where = name === undefined ? what : `${what} '${name}'`;
+  const format = dataFormat ?? channelsFirst(spatial);
+  const last = channelsLast(where, format, spatial);
+  requireImages(where, "input", input, spatial);
+  requireImages(where, "filters", filters, spatial);
   if (input.dtype !== filters.dtype)
     throw new FlowError(
       "E_DTYPE",
@@ -169,6 +251,8 @@ export function conv2d(
   const w = last ? toChannelsFirst(filters) : filters;
   const [outputs, width] = w.shape as [number, number];
   const channels = x.shape[1]!;
+  if (last && spatial !== 2 && groups !== 1)
+    throw new FlowError("E_ARGUMENT", `${where}: groups is ${groups}, expected 1 with dataFormat ${format}`);
   if (!(Number.isInteger(groups) && groups > 0 && outputs % groups === 0 && channels % groups === 0))
     throw new FlowError(
       "E_ARGUMENT",
@@ -177,12 +261,12 @@ export function conv2d(
   if (width !== channels / groups)
     throw new FlowError(
       "E_SHAPE",
-      `${where}: filters are ${textOf(filters)} (${dataFormat}), expected ${channels / groups} channels each for input ${textOf(input)} in ${groups} group${groups === 1 ? "" : "s"}`,
+      `${where}: filters are ${textOf(filters)} (${format}), expected ${channels / groups} channels each for input ${textOf(input)} in ${groups} group${groups === 1 ? "" : "s"}`,
     );
   const window = {
     kernel: w.shape.slice(2),
-    strides: perAxis(where, "strides", strides, 2),
-    dilations: perAxis(where, "dilations", dilations ?? 1, 2),
+    strides: perAxis(where, "strides", strides, spatial),
+    dilations: perAxis(where, "dilations", dilations ?? 1, spatial),
   };
   const sizes = x.shape.slice(2);
   const pads = resolvePadding({ where, padding, sizes, channelsLast: last, window });
@@ -204,11 +288,11 @@ export function toChannelsLast(x: Blob, name?: string): Blob {
   return transpose(x, name === undefined ? { perm } : { perm, name });
 }
 
-/** Checks a floating rank-4 blob. */
-export function requireImages(where: string, what: string, x: Blob): void {
+/** Checks a floating blob with so many axes beside batch and channels. */
+export function requireImages(where: string, what: string, x: Blob, spatial: number): void {
   requireFloat(where, x, what);
-  if (x.shape.length !== 4)
-    throw new FlowError("E_SHAPE", `${where}: ${what} is ${textOf(x)}, expected rank 4; flow.reshape it`);
+  if (x.shape.length !== spatial + 2)
+    throw new FlowError("E_SHAPE", `${where}: ${what} is ${textOf(x)}, expected rank ${spatial + 2}; flow.reshape it`);
 }
 
 /** Options of `conv2dTranspose`. */
@@ -238,8 +322,8 @@ export function conv2dTranspose(
   const { strides = 1, padding = "VALID", dataFormat = "NCHW", dilations, name } = options;
   const where = name === undefined ? "nn.conv2dTranspose" : `nn.conv2dTranspose '${name}'`;
   const last = channelsLast(where, dataFormat, 2);
-  requireImages(where, "value", value);
-  requireImages(where, "filter", filter);
+  requireImages(where, "value", value, 2);
+  requireImages(where, "filter", filter, 2);
   if (
     !Array.isArray(outputShape) ||
     outputShape.length !== 4 ||
@@ -259,8 +343,7 @@ export function conv2dTranspose(
     strides: perAxis(where, "strides", strides, 2),
     dilations: perAxis(where, "dilations", dilations ?? 1, 2),
   };
-  const upper = typeof padding === "string" && padding.toUpperCase() === "SAME" ? "SAME_UPPER" : padding;
-  const pads = resolvePadding({ where, padding: upper, sizes, channelsLast: last, window });
+  const pads = resolvePadding({ where, padding: upper(padding), sizes, channelsLast: last, window });
   const found = [batch, w.shape[0]!, ...windowOutputs(sizes, { ...window, pads })];
   if (channels !== w.shape[1] || !sameShape(found, dy.shape))
     throw new FlowError(
@@ -268,5 +351,91 @@ export function conv2dTranspose(
       `${where}: a convolution of ${dataFormat} [${outputShape.join(",")}] with filter ${textOf(filter)} gives [${found.join(",")}] (NCHW), but value is ${textOf(value)}; outputShape, strides and padding must fit together`,
     );
   const y = convInputGrad(dy, w, { ...window, pads, groups: 1, sizes }, last ? undefined : name);
+  return last ? toChannelsLast(y, name) : y;
+}
+
+/** Options of `torchConv2dTranspose`. */
+export interface TorchConv2dTransposeOptions extends Named {
+  /** Rows and columns added after the result, each below its stride: a number or one per axis; default 0. */
+  readonly outputPadding?: number | readonly number[] | null;
+  /** Default 1. */
+  readonly strides?: number | readonly number[] | null;
+  /** Rows and columns that the convolution adds in all, half before and half after, so even: a number or one per axis; default 0. */
+  readonly paddingNeeded?: number | readonly number[] | null;
+  /** `"NCHW"` (default; filters `[in, out, H, W]`) or `"NHWC"` (filters `[in, H, W, out]`). */
+  readonly dataFormat?: string;
+  /** Distance between the taps of the filter; default 1. */
+  readonly dilations?: number | readonly number[] | null;
+}
+
+/**
+ * The transpose of `conv2d` as PyTorch counts it: sizes `(in - 1) stride - paddingNeeded + (k - 1) dilation + outputPadding + 1`.
+ * The documented aliases `input` and `filters` are the first two arguments here.
+ * @flow nn.torch_conv2d_transpose
+ * @example
+ * ```ts job
+ * // x = [[[[1, 2]]]]
+ * // w = [[[[1, 10]]]]
+ * flow.nn.torchConv2dTranspose(x, w, { strides: [1, 2] }); // -> [[[[1, 10, 2, 20]]]]
+ * ```
+ */
+export function torchConv2dTranspose(value: Blob, filter: Blob, options: TorchConv2dTransposeOptions = {}): Blob {
+  const known = ["outputPadding", "strides", "paddingNeeded", "dataFormat", "dilations", "name"];
+  const what = "nn.torchConv2dTranspose";
+  const {
+    outputPadding,
+    strides,
+    paddingNeeded,
+    dataFormat = "NCHW",
+    dilations,
+    name,
+  } = checkOptions(what, options, known);
+  const where = name === undefined ? what : `${what} '${name}'`;
+  const last = channelsLast(where, dataFormat, 2);
+  requireImages(where, "value", value, 2);
+  requireImages(where, "filter", filter, 2);
+  const dy = last ? toChannelsFirst(value) : value;
+  const w = last ? toChannelsFirst(filter) : filter;
+  if (dy.dtype !== w.dtype)
+    throw new FlowError(
+      "E_DTYPE",
+      `${where}: value is ${textOf(value)}, filter is ${textOf(filter)}, expected equal dtypes; flow.cast one of them`,
+    );
+  if (dy.shape[1] !== w.shape[0])
+    throw new FlowError(
+      "E_SHAPE",
+      `${where}: value is ${textOf(value)}, filter is ${textOf(filter)} (${dataFormat}), expected a filter whose first dimension is ${dy.shape[1]}, the value's channels`,
+    );
+  const window = {
+    kernel: w.shape.slice(2),
+    strides: perAxis(where, "strides", strides ?? 1, 2),
+    dilations: perAxis(where, "dilations", dilations ?? 1, 2),
+  };
+  const more = perAxis(where, "outputPadding", outputPadding ?? 0, 2, 0);
+  if (more.some((rows, i) => rows >= window.strides[i]!))
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: outputPadding is [${more.join(",")}], expected less than the strides [${window.strides.join(",")}]`,
+    );
+  const total = perAxis(where, "paddingNeeded", paddingNeeded ?? 0, 2, 0);
+  if (total.some((cells) => cells % 2 !== 0))
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: paddingNeeded is [${total.join(",")}], expected even numbers: half of each goes before, half after`,
+    );
+  const half = total.map((cells) => cells / 2);
+  const sizes = dy.shape
+    .slice(2)
+    .map(
+      (size, i) =>
+        (size - 1) * window.strides[i]! - total[i]! + (window.kernel[i]! - 1) * window.dilations[i]! + more[i]! + 1,
+    );
+  if (sizes.some((size) => size < 1))
+    throw new FlowError(
+      "E_SHAPE",
+      `${where}: paddingNeeded [${total.join(",")}] leaves [${sizes.join(",")}] of value ${textOf(value)}, expected at least 1 on each axis`,
+    );
+  const attrs = { ...window, pads: [...half, ...half], groups: 1, sizes };
+  const y = convInputGrad(dy, w, attrs, last ? undefined : name);
   return last ? toChannelsLast(y, name) : y;
 }

@@ -1,6 +1,6 @@
 import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import type { Stream } from "../core/rng.js";
-import { broadcastShapes } from "../core/shape.js";
+import { broadcastShapes, sameShape } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { Blob, type BlobType, type Operand } from "../graph/blob.js";
 import type { AxisRule } from "../graph/extent.js";
@@ -175,4 +175,15 @@ export function requireFloat(where: string, x: Blob, what = "x"): void {
   requireBlob(where, what, x);
   if (!x.dtype.startsWith("float"))
     throw new FlowError("E_DTYPE", `${where}: got ${textOf(x)}, expected a floating dtype; flow.cast it`);
+}
+
+/** E_DTYPE or E_SHAPE unless two Blobs are floating and of one type. */
+export function requireAlike(where: string, blobs: Readonly<Record<string, Blob>>): void {
+  for (const [what, blob] of Object.entries(blobs)) requireFloat(where, blob, what);
+  const [[first, a], [second, b]] = Object.entries(blobs) as [[string, Blob], [string, Blob]];
+  if (a.dtype !== b.dtype || !sameShape(a.shape, b.shape))
+    throw new FlowError(
+      a.dtype === b.dtype ? "E_SHAPE" : "E_DTYPE",
+      `${where}: ${first} is ${textOf(a)}, ${second} is ${textOf(b)}, expected equal types`,
+    );
 }

@@ -1,4 +1,4 @@
-import type { DType } from "../core/dtype.js";
+import { type DType, dtypeNames, dtypes } from "../core/dtype.js";
 import { FlowError } from "../core/errors.js";
 import { broadcastShapes } from "../core/shape.js";
 import type { Blob, BlobType, Operand } from "../graph/blob.js";
@@ -248,7 +248,7 @@ export const whereOp = op("where", {
 });
 
 /**
- * `x` in another dtype: floats to integers truncate, anything not 0 is a true bool.
+ * `x` in another dtype: floats to integers truncate, to float16 they are rounded to even, anything not 0 is a true bool.
  * @flow cast
  * @example
  * ```ts job
@@ -259,6 +259,11 @@ export const whereOp = op("where", {
 export function cast(x: Blob, dtype: DType, options?: Named): Blob {
   const name = nameOf("cast", options);
   requireBlob("cast", "x", x);
+  if (!dtypeNames.includes(dtype))
+    throw new FlowError(
+      "E_DTYPE",
+      `cast: dtype is '${String(dtype)}', expected one of ${dtypes().join(", ")}, such as flow.int32`,
+    );
   return x.dtype === dtype ? x : emit(castOp, [x], { dtype }, name);
 }
 export const castOp = op("cast", {

@@ -11,6 +11,7 @@ import {
   nameOf,
   normalizeAxis,
   op,
+  requireAlike,
   requireBlob,
   requireFloat,
 } from "./define.js";
@@ -67,11 +68,26 @@ export function softmax(logits: Blob, options: SoftmaxOptions = {}): Blob {
 }
 export const softmaxOp = op("softmax", {
   infer: ([x]: readonly Blob[], _: AxisAttrs): BlobType => x!,
-  // dx = y (dy - sum(dy y))
-  grad: ({ y, dy, attrs: { axis } }) => [
-    multiply(y, subtract(dy, reduceSum(multiply(dy, y), { axis, keepdims: true }))),
-  ],
+  grad: ({ y, dy, attrs }) => [softmaxGrad(y, dy, attrs)],
 });
+
+/**
+ * The gradient of `softmax`: `y (dy - sum(dy y))` along `axis`, y being what softmax gave.
+ * @flow nn.softmax_grad
+ * @example
+ * ```ts job
+ * // y = [[0.5, 0.5]]
+ * // dy = [[1, 3]]
+ * flow.nn.softmaxGrad(y, dy); // -> [[-0.5, 0.5]]
+ * ```
+ */
+export function softmaxGrad(y: Blob, dy: Blob, options: SoftmaxOptions = {}): Blob {
+  const { axis = -1, name } = checkOptions("softmaxGrad", options, ["axis", "name"]);
+  requireAlike("softmaxGrad", { y, dy });
+  const at = softmaxAxis("softmaxGrad", y, axis);
+  const centered = subtract(dy, reduceSum(multiply(dy, y), { axis: at, keepdims: true }));
+  return multiply(y, centered, name === undefined ? {} : { name });
+}
 
 /** `x - max - log(sum(exp(x - max)))` along `axis`: the logarithm of softmax without its underflow. */
 export function logSoftmax(logits: Blob, options: SoftmaxOptions = {}): Blob {

@@ -2,7 +2,7 @@ import { checkOptions, FlowError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { textOf } from "../graph/trace.js";
-import { broadcastType, type Named, normalizeAxis, requireBlob, requireFloat } from "./define.js";
+import { broadcastType, type Named, normalizeAxis, requireAlike, requireBlob, requireFloat } from "./define.js";
 import { add, divide, maximum, multiply, square, subtract } from "./elementwise.js";
 import { reduceMean, reduceSum } from "./reduce.js";
 import { reshape } from "./structure.js";
@@ -121,6 +121,105 @@ export function layerNorm(inputs: Blob, options: LayerNormOptions = {}): Blob {
   const normal = divide(centered, deviation);
   if (gamma === undefined) return add(normal, beta!, named);
   return beta === undefined ? multiply(normal, gamma, named) : add(multiply(normal, gamma), beta, named);
+}
+
+/** Options of `layerNormGrad`. */
+export interface LayerNormGradOptions extends Named {
+  /** The first of the axes that were normalized together; default 1. */
+  readonly beginNormAxis?: number;
+}
+
+/**
+ * The gradient of a layer norm's normalized blob with respect to `x`: `inv (dy - mean(dy) - n mean(dy n))`, with `n = (x - mean)
+ * inv` and means over the axes from `beginNormAxis` on. `mean` and `invVariance`, which is `1 / sqrt(variance + epsilon)`, have
+ * the shape `x.shape[:beginNormAxis]`, or that with ones behind.
+ * @flow layers.layer_norm_grad
+ * @example
+ * ```ts job
+ * // dy = [[1, 0]]
+ * // x = [[1, 3]]
+ * // mean = [2]
+ * // invVariance = [1]
+ * flow.layers.layerNormGrad(dy, x, mean, invVariance); // -> [[0, 0]]
+ * ```
+ */
+export function layerNormGrad(
+  dy: Blob,
+  x: Blob,
+  mean: Blob,
+  invVariance: Blob,
+  options: LayerNormGradOptions = {},
+): Blob {
+  const what = "layers.layerNormGrad";
+  const { beginNormAxis = 1, name } = checkOptions(what, options, ["beginNormAxis", "name"]);
+  const where = name === undefined ? what : `${what} '${name}'`;
+  requireAlike(where, { dy, x });
+  const begin = normalizeAxis(where, x.shape.length, beginNormAxis);
+  const lead = x.shape.slice(0, begin);
+  const full = x.shape.map((size, i) => (i < begin ? size : 1));
+  const [center, inverse] = Object.entries({ mean, invVariance }).map(([part, blob]) => {
+    requireFloat(where, blob, part);
+    const fits = [lead.length === 0 ? [1] : lead, full].some((shape) => sameShape(shape, blob.shape));
+    if (blob.dtype !== x.dtype || !fits)
+      throw new FlowError(
+        blob.dtype === x.dtype ? "E_SHAPE" : "E_DTYPE",
+        `${where}: ${part} is ${textOf(blob)}, expected ${x.dtype}[${lead.length === 0 ? 1 : lead.join(",")}], one for each row of ${textOf(x)} from axis ${begin} on`,
+      );
+    return reshape(blob, full);
+  }) as [Blob, Blob];
+  const axes = x.shape.flatMap((_, i) => (i < begin ? [] : [i]));
+  const normal = multiply(subtract(x, center), inverse);
+  const along = reduceMean(multiply(dy, normal), { axis: axes, keepdims: true });
+  const centered = subtract(subtract(dy, reduceMean(dy, { axis: axes, keepdims: true })), multiply(normal, along));
+  return multiply(inverse, centered, name === undefined ? {} : { name });
+}
+
+/** Options of `layerNormParamGrad`. */
+export interface LayerNormParamGradOptions extends Named {
+  /** The first of the axes that gamma and beta span; default -1. */
+  readonly beginParamsAxis?: number;
+}
+
+/**
+ * The gradients of a layer norm's last part, `norm gamma + beta`: `[dy gamma, sum(dy), sum(dy norm)]`, sums over the axes before
+ * `beginParamsAxis`.
+ * @flow layers.layer_norm_param_grad
+ * @example
+ * ```ts job
+ * // dy = [[1, 2], [3, 4]]
+ * // norm = [[-1, 1], [1, -1]]
+ * // gamma = [2, 3]
+ * const [normalizedDiff, betaDiff, gammaDiff] = flow.layers.layerNormParamGrad(dy, norm, gamma);
+ * normalizedDiff; // -> [[2, 6], [6, 12]]
+ * betaDiff; // -> [4, 6]
+ * gammaDiff; // -> [2, -2]
+ * ```
+ */
+export function layerNormParamGrad(
+  dy: Blob,
+  norm: Blob,
+  gamma: Blob,
+  options: LayerNormParamGradOptions = {},
+): readonly [normalizedDiff: Blob, betaDiff: Blob, gammaDiff: Blob] {
+  const what = "layers.layerNormParamGrad";
+  const { beginParamsAxis = -1, name } = checkOptions(what, options, ["beginParamsAxis", "name"]);
+  const where = name === undefined ? what : `${what} '${name}'`;
+  requireAlike(where, { dy, norm });
+  requireFloat(where, gamma, "gamma");
+  const begin = normalizeAxis(where, dy.shape.length, beginParamsAxis);
+  const params = dy.shape.slice(begin);
+  if (gamma.dtype !== dy.dtype || !sameShape(gamma.shape, params))
+    throw new FlowError(
+      gamma.dtype === dy.dtype ? "E_SHAPE" : "E_DTYPE",
+      `${where}: gamma is ${textOf(gamma)}, expected ${dy.dtype}[${params.join(",")}], the dimensions of ${textOf(dy)} from axis ${beginParamsAxis} on`,
+    );
+  const axis = dy.shape.flatMap((_, i) => (i < begin ? [i] : []));
+  const part = (ending: string): Named => (name === undefined ? {} : { name: `${name}-${ending}` });
+  return [
+    multiply(dy, gamma, part("normalized_diff")),
+    reduceSum(dy, { axis, ...part("beta_diff") }),
+    reduceSum(multiply(dy, norm), { axis, ...part("gamma_diff") }),
+  ];
 }
 
 /** Options of `l2Normalize`. */

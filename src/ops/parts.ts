@@ -252,20 +252,48 @@ export interface PadOptions extends Named {
  */
 export function pad(x: Blob, paddings: readonly (readonly [number, number])[], options: PadOptions = {}): Blob {
   const { constantValue = 0, name } = checkOptions("pad", options, ["constantValue", "name"]);
-  requireBlob("pad", "x", x);
-  requireList("pad", "paddings", paddings);
+  requirePaddings("pad", x, paddings);
+  const [before, after] = [paddings.map((p) => p[0]), paddings.map((p) => p[1])];
+  if ([...before, ...after].every((n) => n === 0)) return x;
+  return emit(padOp, [x], { before, after, value: finite(constantValue) }, name);
+}
+
+function requirePaddings(where: string, x: Blob, paddings: readonly (readonly [number, number])[]): void {
+  requireBlob(where, "x", x);
+  requireList(where, "paddings", paddings);
   if (
     paddings.length !== x.shape.length ||
     !paddings.every((p) => Array.isArray(p) && p.length === 2 && p.every((n) => Number.isInteger(n) && n >= 0))
   )
     throw new FlowError(
       "E_ARGUMENT",
-      `pad: paddings are ${JSON.stringify(paddings)}, expected [before, after] of at least 0 for each axis of ${textOf(x)}`,
+      `${where}: paddings are ${JSON.stringify(paddings)}, expected [before, after] of at least 0 for each axis of ${textOf(x)}`,
     );
-  const [before, after] = [paddings.map((p) => p[0]), paddings.map((p) => p[1])];
-  if ([...before, ...after].every((n) => n === 0)) return x;
-  return emit(padOp, [x], { before, after, value: finite(constantValue) }, name);
 }
+
+/**
+ * The gradient of `pad`: `x` without `[before, after]` elements on each axis. `constantValue` is accepted as documented; it
+ * changes nothing.
+ * @flow pad_grad
+ * @example
+ * ```ts job
+ * // x = [1, 2, 3, 4]
+ * flow.padGrad(x, [[1, 2]]); // -> [2]
+ * ```
+ */
+export function padGrad(x: Blob, paddings: readonly (readonly [number, number])[], options: PadOptions = {}): Blob {
+  const { name } = checkOptions("padGrad", options, ["constantValue", "name"]);
+  requirePaddings("padGrad", x, paddings);
+  const sizes = x.shape.map((size, i) => size - paddings[i]![0] - paddings[i]![1]);
+  if (sizes.some((size) => size < 1))
+    throw new FlowError(
+      "E_SHAPE",
+      `padGrad: paddings ${JSON.stringify(paddings)} leave nothing of ${textOf(x)}; x is what pad gave, or its gradient`,
+    );
+  const begin = paddings.map(([before]) => before);
+  return slice(x, begin, sizes, name === undefined ? {} : { name });
+}
+
 export type PadAttrs = {
   readonly before: readonly number[];
   readonly after: readonly number[];

@@ -23,12 +23,31 @@ import {
   windowOutputs,
 } from "./window.js";
 
-/** Options of `maxPool2d` and `avgPool2d`. */
+/** Options of the pooling functions. */
 export interface PoolOptions extends Named {
-  /** `"NCHW"` (default) or `"NHWC"`. */
+  /** Channels first (`"NCW"`, `"NCHW"`, `"NCDHW"`; the default but for `maxPool1d`) or last (`"NWC"`, `"NHWC"`, `"NDHWC"`). */
   readonly dataFormat?: string;
   /** Rounds output sizes up, with explicit padding only, as documented; default false. */
   readonly ceilMode?: boolean;
+}
+
+/**
+ * `maxPool2d` along one axis; `dataFormat` is `"NWC"` where left out, as documented. (v0.2 had no kernel for it.)
+ * @flow nn.max_pool1d
+ * @example
+ * ```ts job
+ * // x = [[[1], [2], [4], [3]]]
+ * flow.nn.maxPool1d(x, 2, 2, "VALID"); // -> [[[2], [4]]]
+ * ```
+ */
+export function maxPool1d(
+  input: Blob,
+  ksize: number | readonly number[],
+  strides: number | readonly number[],
+  padding: Padding,
+  options: PoolOptions = {},
+): Blob {
+  return maxima(1, "NWC", input, ksize, strides, padding, options);
 }
 
 /**
@@ -48,10 +67,45 @@ export function maxPool2d(
   padding: Padding,
   options: PoolOptions = {},
 ): Blob {
-  return pool("nn.maxPool2d", input, ksize, strides, padding, options, (x, window, name) => {
-    const [y] = emitAll(maxPoolOp, [x], window, name);
-    return y!;
-  });
+  return maxima(2, "NCHW", input, ksize, strides, padding, options);
+}
+
+/**
+ * `maxPool2d` along three axes.
+ * @flow nn.max_pool3d
+ * @example
+ * ```ts job
+ * // x = [[[[[1, 2], [3, 4]], [[5, 6], [8, 7]]]]]
+ * flow.nn.maxPool3d(x, 2, 2, "VALID"); // -> [[[[[8]]]]]
+ * ```
+ */
+export function maxPool3d(
+  input: Blob,
+  ksize: number | readonly number[],
+  strides: number | readonly number[],
+  padding: Padding,
+  options: PoolOptions = {},
+): Blob {
+  return maxima(3, "NCDHW", input, ksize, strides, padding, options);
+}
+
+/**
+ * `avgPool2d` along one axis; `dataFormat` is `"NCW"` where left out, as documented. (v0.2 had no kernel for it.)
+ * @flow nn.avg_pool1d
+ * @example
+ * ```ts job
+ * // x = [[[1, 2, 4, 3]]]
+ * flow.nn.avgPool1d(x, 2, 2, "VALID"); // -> [[[1.5, 3.5]]]
+ * ```
+ */
+export function avgPool1d(
+  input: Blob,
+  ksize: number | readonly number[],
+  strides: number | readonly number[],
+  padding: Padding,
+  options: PoolOptions = {},
+): Blob {
+  return means(1, "NCW", input, ksize, strides, padding, options);
 }
 
 /**
@@ -70,38 +124,69 @@ export function avgPool2d(
   padding: Padding,
   options: PoolOptions = {},
 ): Blob {
-  return pool("nn.avgPool2d", input, ksize, strides, padding, options, avgPool);
+  return means(2, "NCHW", input, ksize, strides, padding, options);
 }
 
-function pool(
-  what: string,
+/**
+ * `avgPool2d` along three axes.
+ * @flow nn.avg_pool3d
+ * @example
+ * ```ts job
+ * // x = [[[[[1, 2], [3, 4]], [[5, 6], [8, 7]]]]]
+ * flow.nn.avgPool3d(x, 2, 2, "VALID"); // -> [[[[[4.5]]]]]
+ * ```
+ */
+export function avgPool3d(
+  input: Blob,
+  ksize: number | readonly number[],
+  strides: number | readonly number[],
+  padding: Padding,
+  options: PoolOptions = {},
+): Blob {
+  return means(3, "NCDHW", input, ksize, strides, padding, options);
+}
+
+type PoolArguments = readonly [
+  spatial: 1 | 2 | 3,
+  dataFormat: string,
   input: Blob,
   ksize: number | readonly number[],
   strides: number | readonly number[],
   padding: Padding,
   options: PoolOptions,
+];
+
+const maxima = (...args: PoolArguments): Blob =>
+  pool("max", args, (x, window, name) => emitAll(maxPoolOp, [x], window, name)[0]!);
+
+const means = (...args: PoolArguments): Blob => pool("avg", args, avgPool);
+
+function pool(
+  kind: "max" | "avg",
+  [spatial, usual, input, ksize, strides, padding, options]: PoolArguments,
   apply: (x: Blob, window: Window, name: string | undefined) => Blob,
 ): Blob {
+  const what = `nn.${kind}Pool${spatial}d`;
   const {
-    dataFormat = "NCHW",
+    dataFormat = usual,
     ceilMode = false,
     name,
   } = checkOptions(what, options, ["dataFormat", "ceilMode", "name"]);
   const where = name === undefined ? what : `${what} '${name}'`;
-  requireImages(where, "input", input);
-  const last = channelsLast(where, dataFormat, 2);
+  requireImages(where, "input", input, spatial);
+  const last = channelsLast(where, dataFormat, spatial);
   const x = last ? toChannelsFirst(input) : input;
   const sizes = x.shape.slice(2);
   const moving = {
-    kernel: perAxis(where, "ksize", ksize, 2),
-    strides: perAxis(where, "strides", strides, 2),
-    dilations: [1, 1],
+    kernel: perAxis(where, "ksize", ksize, spatial),
+    strides: perAxis(where, "strides", strides, spatial),
+    dilations: Array<number>(spatial).fill(1),
   };
   const window = {
     ...moving,
     pads: resolvePadding({ where, padding, sizes, channelsLast: last, window: moving, ceilMode }),
   };
-  if (window.pads.some((pad, i) => pad >= window.kernel[i % 2]!))
+  if (window.pads.some((pad, i) => pad >= window.kernel[i % spatial]!))
     throw new FlowError(
       "E_ARGUMENT",
       `${where}: padding [${window.pads.join(",")}] is as large as the window [${window.kernel.join(",")}], so that a window would see no cell of the input`,

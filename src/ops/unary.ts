@@ -4,11 +4,13 @@ import { emit } from "../graph/trace.js";
 import {
   decomposable,
   type GradRule,
+  type Named,
   type None,
   named,
   nameOf,
   type Op,
   op,
+  requireAlike,
   requireBlob,
   requireFloat,
 } from "./define.js";
@@ -217,7 +219,23 @@ function halfExp(x: Blob): Blob {
 
 /** Hyperbolic tangent.  @flow math.tanh @flow math.tanh_v2 */
 export const tanh: Unary = (x, options) => emit(tanhOp, [x], {}, nameOf("tanh", options));
-export const tanhOp = unary("tanh", ({ y, dy }) => [multiply(dy, subtract(1, multiply(y, y)))]);
+export const tanhOp = unary("tanh", ({ y, dy }) => [tanhGrad(y, dy)]);
+
+/**
+ * The gradient of `tanh`: `dy (1 - y²)`, y being what tanh gave.
+ * @flow math.tanh_grad
+ * @example
+ * ```ts job
+ * // y = [0, 0.5]
+ * // dy = [1, 2]
+ * flow.math.tanhGrad(y, dy); // -> [1, 1.5]
+ * ```
+ */
+export function tanhGrad(y: Blob, dy: Blob, options?: Named): Blob {
+  const last = named("tanhGrad", options);
+  requireAlike("tanhGrad", { y, dy });
+  return multiply(dy, subtract(1, multiply(y, y)), last);
+}
 
 /** Inverse hyperbolic sine.  @flow math.asinh */
 export const asinh: Unary = (x, options) => emit(asinhOp, [x], {}, nameOf("asinh", options));

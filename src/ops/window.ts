@@ -31,18 +31,27 @@ export function windowOutputs(sizes: Shape, { kernel, strides, dilations, pads }
   );
 }
 
-/** A number, or one per spatial axis, as an array. */
-export function perAxis(where: string, what: string, value: number | readonly number[], axes: number): number[] {
+/** A number of at least `least`, or one per spatial axis, as an array. */
+export function perAxis(
+  where: string,
+  what: string,
+  value: number | readonly number[],
+  axes: number,
+  least: 0 | 1 = 1,
+): number[] {
   const list: readonly number[] = typeof value === "number" ? [value] : Array.isArray(value) ? value : [];
   const full = list.length === 1 ? Array<number>(axes).fill(list[0]!) : list;
-  if (full.length !== axes || !full.every((v) => Number.isInteger(v) && v > 0)) {
+  if (full.length !== axes || !full.every((v) => Number.isInteger(v) && v >= least)) {
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: ${what} is ${JSON.stringify(value)}, expected a positive integer or ${axes} of them`,
+      `${where}: ${what} is ${JSON.stringify(value)}, expected ${least === 0 ? "an integer of at least 0" : "a positive integer"}${axes === 1 ? "" : ` or ${axes} of them`}`,
     );
   }
   return [...full];
 }
+
+/** The default layout: `NCHW` and its like. */
+export const channelsFirst = (spatial: number): string => `NC${"DHW".slice(-spatial)}`;
 
 /** True for formats that put channels last; names are compared without case. */
 export function channelsLast(where: string, dataFormat: string, spatial: number): boolean {

@@ -51,6 +51,14 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
   cast: [
     (node, [x]) => castConstant(node, x!),
     (node, [x]) => (x!.dtype === node.outputs[0]!.dtype ? x : undefined),
+    // float16 -> float32 or float64 -> float16 changes nothing
+    (node, [x]) =>
+      node.outputs[0]!.dtype === "float16" &&
+      x!.node.op === "cast" &&
+      x!.dtype.startsWith("float") &&
+      x!.node.inputs[0]!.dtype === "float16"
+        ? x!.node.inputs[0]
+        : undefined,
     // bool -> any -> dtype is bool -> dtype
     (node, [x]) =>
       x!.node.op === "cast" && x!.node.inputs[0]!.dtype === "bool"

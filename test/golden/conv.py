@@ -1,4 +1,5 @@
-"""220 random 2-D convolutions and 60 poolings by PyTorch in float64: values and gradients.
+"""220 random 2-D convolutions and 60 poolings, some of one and three axes, and transposed ones, by PyTorch in float64: values
+and gradients.
 
 Writes conv.json. Inputs follow the formula of `fill` below, so that only results are stored: of each array its shape, the
 first elements and its products with three fixed vectors.
@@ -40,76 +41,126 @@ def same(size, kernel, stride, dilation, mode):
 def pads_of(padding, sizes, kernel, strides, dilations, last):
     if isinstance(padding, str):
         if padding == "VALID":
-            return [(0, 0), (0, 0)]
+            return [(0, 0)] * len(sizes)
         return [same(s, k, st, d, padding) for s, k, st, d in zip(sizes, kernel, strides, dilations)]
-    return [tuple(p) for p in (padding[1:3] if last else padding[2:4])]
+    return [tuple(p) for p in (padding[1:-1] if last else padding[2:])]
 
 
 def choose(last, limit):
     kind = random.choice(["VALID", "SAME", "SAME_LOWER", "SAME_UPPER", "explicit", "explicit"])
     if kind != "explicit":
         return kind
-    spatial = [[random.randrange(limit[i]), random.randrange(limit[i])] for i in range(2)]
+    spatial = [[random.randrange(most), random.randrange(most)] for most in limit]
     return [[0, 0], *spatial, [0, 0]] if last else [[0, 0], [0, 0], *spatial]
 
 
-def conv_case():
+def some_of(n, low, high):
+    return [random.randint(low, high) for _ in range(n)]
+
+
+def flat(pads):
+    """As F.pad takes them: the last axis first."""
+    return [cells for pair in reversed(pads) for cells in pair]
+
+
+def layout(n, last):
+    axes = "DHW"[-n:]
+    return f"N{axes}C" if last else f"NC{axes}"
+
+
+def to_last(shape):
+    return [shape[0], *shape[2:], shape[1]]
+
+
+def first(t, last):
+    return torch.movedim(t, -1, 1) if last else t
+
+
+CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+
+
+def conv_case(n=2, compat=False):
     last = random.random() < 0.4
     groups = random.choice([1, 1, 2, 3])
+    if last and n != 2:
+        groups = 1
     per_in, per_out = random.randint(1, 3), random.randint(1, 3)
-    kernel = [random.randint(1, 4), random.randint(1, 4)]
-    strides = [random.randint(1, 3), random.randint(1, 3)]
-    dilations = [random.randint(1, 2), random.randint(1, 2)]
-    sizes = [random.randint(1, 9), random.randint(1, 9)]
-    padding = choose(last, [4, 4])
-    pads = pads_of(padding, sizes, kernel, strides, dilations, last)
+    kernel = some_of(n, 1, 4 if n < 3 else 3)
+    strides = some_of(n, 1, 3)
+    dilations = some_of(n, 1, 2)
+    sizes = some_of(n, 1, 9 if n < 3 else 5)
+    padding = choose(last, [4] * n)
+    pads = pads_of("SAME_UPPER" if compat and padding == "SAME" else padding, sizes, kernel, strides, dilations, last)
     if any(s + sum(p) < (k - 1) * d + 1 for s, p, k, d in zip(sizes, pads, kernel, dilations)):
         return None
     batch = random.randint(1, 3)
     x_shape = [batch, per_in * groups, *sizes]
     w_shape = [per_out * groups, per_in, *kernel]
     if last:
-        x_shape = [x_shape[0], *x_shape[2:], x_shape[1]]
-        w_shape = [w_shape[0], *w_shape[2:], w_shape[1]]
+        x_shape, w_shape = to_last(x_shape), to_last(w_shape)
     x = torch.tensor(fill(x_shape, 1), requires_grad=True)
     w = torch.tensor(fill(w_shape, 2), requires_grad=True)
-    first = lambda t: t.permute(0, 3, 1, 2) if last else t
-    padded = F.pad(first(x), [*pads[1], *pads[0]])
-    y = F.conv2d(padded, first(w), stride=strides, dilation=dilations, groups=groups)
-    y = y.permute(0, 2, 3, 1) if last else y
+    padded = F.pad(first(x, last), flat(pads))
+    y = CONV[n](padded, first(w, last), stride=strides, dilation=dilations, groups=groups)
+    y = torch.movedim(y, 1, -1) if last else y
     y.backward(torch.tensor(fill(list(y.shape), 3)))
     return {
         "x": x_shape, "w": w_shape, "strides": strides, "padding": padding, "dilations": dilations, "groups": groups,
-        "dataFormat": "NHWC" if last else "NCHW",
+        "dataFormat": layout(n, last),
         "y": digest(y.detach().numpy()), "dx": digest(x.grad.numpy()), "dw": digest(w.grad.numpy()),
     }  # fmt: skip
 
 
-def pool_case(kind):
+def pool_case(kind, n=2):
     last = random.random() < 0.4
-    kernel = [random.randint(1, 4), random.randint(1, 4)]
-    strides = [random.randint(1, 3), random.randint(1, 3)]
-    sizes = [random.randint(2, 9), random.randint(2, 9)]
+    kernel = some_of(n, 1, 4 if n < 3 else 3)
+    strides = some_of(n, 1, 3)
+    sizes = some_of(n, 2, 9 if n < 3 else 5)
     padding = choose(last, kernel)
-    pads = pads_of(padding, sizes, kernel, strides, [1, 1], last)
-    if any(s + sum(p) < k or max(p) >= k for s, p, k in zip(sizes, pads, kernel)):
+    pads = pads_of(padding, sizes, kernel, strides, [1] * n, last)
+    if any(s + sum(p) < k for s, p, k in zip(sizes, pads, kernel)) or any(max(p) >= k for p, k in zip(pads, kernel)):
         return None
     x_shape = [2, *sizes, 3] if last else [2, 3, *sizes]
     x = torch.tensor(fill(x_shape, 1), requires_grad=True)
-    wide = x.permute(0, 3, 1, 2) if last else x
+    wide = first(x, last)
     if kind == "max":
-        y = F.max_pool2d(F.pad(wide, [*pads[1], *pads[0]], value=-float("inf")), kernel, strides)
+        y = MAX[n](F.pad(wide, flat(pads), value=-float("inf")), kernel, strides)
     else:
-        # Zeros outside, divided by the number of cells inside.
-        sums = F.avg_pool2d(F.pad(wide, [*pads[1], *pads[0]]), kernel, strides, divisor_override=1)
-        ones = F.pad(torch.ones(1, 1, *sizes, dtype=torch.float64), [*pads[1], *pads[0]])
-        y = sums / F.avg_pool2d(ones, kernel, strides, divisor_override=1)
-    y = y.permute(0, 2, 3, 1) if last else y
+        # Sums of the cells inside, divided by their number: a convolution with ones.
+        ones = torch.ones(1, 1, *kernel, dtype=torch.float64)
+        total = lambda t: CONV[n](F.pad(t, flat(pads)).flatten(0, 1)[:, None], ones, stride=strides)
+        y = (total(wide) / total(torch.ones_like(wide))).unflatten(0, (2, 3)).squeeze(2)
+    y = torch.movedim(y, 1, -1) if last else y
     y.backward(torch.tensor(fill(list(y.shape), 3)))
     return {
         "kind": kind, "x": x_shape, "ksize": kernel, "strides": strides, "padding": padding,
-        "dataFormat": "NHWC" if last else "NCHW",
+        "dataFormat": layout(n, last),
         "y": digest(y.detach().numpy()), "dx": digest(x.grad.numpy()),
+    }  # fmt: skip
+
+
+def transpose_case():
+    """PyTorch's own transposed convolution, which both of our functions for it must equal."""
+    last = random.random() < 0.4
+    channels, outputs, batch = random.randint(1, 3), random.randint(1, 3), random.randint(1, 3)
+    kernel, strides, dilations, sizes = some_of(2, 1, 4), some_of(2, 1, 3), some_of(2, 1, 2), some_of(2, 1, 6)
+    half = some_of(2, 0, 1)
+    more = [random.randrange(s) for s in strides]
+    x_shape, w_shape = [batch, channels, *sizes], [channels, outputs, *kernel]
+    if last:
+        x_shape, w_shape = to_last(x_shape), to_last(w_shape)
+    if any((s - 1) * st - 2 * h + (k - 1) * d + m + 1 < 1 for s, st, h, k, d, m in zip(sizes, strides, half, kernel, dilations, more)):
+        return None
+    x = torch.tensor(fill(x_shape, 1), requires_grad=True)
+    w = torch.tensor(fill(w_shape, 2), requires_grad=True)
+    y = F.conv_transpose2d(first(x, last), first(w, last), None, strides, half, more, 1, dilations)
+    y = torch.movedim(y, 1, -1) if last else y
+    y.backward(torch.tensor(fill(list(y.shape), 3)))
+    return {
+        "x": x_shape, "w": w_shape, "strides": strides, "dilations": dilations, "dataFormat": layout(2, last),
+        "paddingNeeded": [2 * h for h in half], "outputPadding": more,
+        "y": digest(y.detach().numpy()), "dx": digest(x.grad.numpy()), "dw": digest(w.grad.numpy()),
     }  # fmt: skip
 
 
@@ -125,6 +176,12 @@ def some(count, make):
 result = {
     "conv": some(220, conv_case),
     "pool": some(30, lambda: pool_case("max")) + some(30, lambda: pool_case("avg")),
+    "conv1d": some(24, lambda: conv_case(1)),
+    "conv3d": some(24, lambda: conv_case(3)),
+    "compatConv2d": some(12, lambda: conv_case(2, compat=True)),
+    "pool1d": some(10, lambda: pool_case("max", 1)) + some(10, lambda: pool_case("avg", 1)),
+    "pool3d": some(10, lambda: pool_case("max", 3)) + some(10, lambda: pool_case("avg", 3)),
+    "transpose": some(24, transpose_case),
 }
 path = pathlib.Path(__file__).with_name("conv.json")
 lines = [f'"{k}": [\n' + ",\n".join(json.dumps(c, separators=(",", ":")) for c in v) + "\n]" for k, v in result.items()]

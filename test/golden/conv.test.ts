@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import * as flow from "onestep";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sizeOf } from "#src/core/shape.js";
 import type { Tensor } from "#src/core/tensor.js";
-import type { Engine } from "#src/engines/engine.js";
+import type { Engine, EngineSession } from "#src/engines/engine.js";
 import { onnx } from "#src/engines/onnx/engine.js";
 import { reference } from "#src/engines/reference/engine.js";
 import { tensorflow } from "#src/engines/tensorflow/engine.js";
@@ -34,11 +34,24 @@ interface PoolCase extends Case {
   readonly kind: "max" | "avg";
   readonly ksize: readonly number[];
 }
+interface TransposeCase extends Omit<Case, "padding"> {
+  readonly w: readonly number[];
+  readonly dilations: readonly number[];
+  readonly paddingNeeded: readonly [number, number];
+  readonly outputPadding: readonly number[];
+  readonly dw: Digest;
+}
 
 // By PyTorch in float64: test/golden/conv.py, which has the same `fill`.
 const golden = JSON.parse(readFileSync(new URL("./conv.json", import.meta.url), "utf8")) as {
   readonly conv: readonly ConvCase[];
   readonly pool: readonly PoolCase[];
+  readonly conv1d: readonly ConvCase[];
+  readonly conv3d: readonly ConvCase[];
+  readonly compatConv2d: readonly ConvCase[];
+  readonly pool1d: readonly PoolCase[];
+  readonly pool3d: readonly PoolCase[];
+  readonly transpose: readonly TransposeCase[];
 };
 const fill = (size: number, seed: number): number[] =>
   Array.from({ length: size }, (_, i) => Math.sin(0.7 * i + 0.001 * i * i + seed));
@@ -56,6 +69,14 @@ const forms: readonly (readonly [Engine, Float])[] = [
     : []),
 ];
 
+const sessions = new Map<Engine, EngineSession>();
+beforeAll(async () => {
+  for (const [engine] of forms) sessions.set(engine, sessions.get(engine) ?? (await engine.open({})));
+});
+afterAll(async () => {
+  for (const session of sessions.values()) await session.close();
+}, 60_000);
+
 /** Runs value and gradients and compares them with PyTorch's digests. */
 async function compare(
   [engine, dtype]: readonly [Engine, Float],
@@ -66,9 +87,7 @@ async function compare(
   const make = (shape: readonly number[], seed: number): Tensor => tensorOf(dtype, shape, fill(sizeOf(shape), seed));
   const inputs = shapes.map((shape, i) => make(shape, i + 1));
   const { shape } = graphOf("type", inputs, (...blobs) => [call(...blobs)]).graph.outputs[0]!;
-  const session = await engine.open({});
-  const results = await evaluate(engine, session, [...inputs, make(shape, 3)], withGradients(call));
-  await session.close();
+  const results = await evaluate(engine, sessions.get(engine)!, [...inputs, make(shape, 3)], withGradients(call));
   expect(results.length).toBe(expected.length);
   const tolerance = dtype === "float64" ? 1e-10 : 2e-5;
   for (const [i, result] of results.entries()) {
@@ -84,15 +103,32 @@ async function compare(
   }
 }
 
+const { nn } = flow;
+const convolutions = { conv: nn.conv2d, conv1d: nn.conv1d, conv3d: nn.conv3d, compatConv2d: nn.compatConv2d };
+const poolings = {
+  pool: { max: nn.maxPool2d, avg: nn.avgPool2d },
+  pool1d: { max: nn.maxPool1d, avg: nn.avgPool1d },
+  pool3d: { max: nn.maxPool3d, avg: nn.avgPool3d },
+};
+
 for (const form of forms) {
   describe(`${form[0].name} ${form[1]} against PyTorch`, () => {
-    for (const [n, { x, w, y, dx, dw, strides, padding, ...options }] of golden.conv.entries())
-      test(`conv2d ${n}: ${JSON.stringify({ x, w, strides, padding, ...options })}`, () =>
-        compare(form, [x, w], [y, dx, dw], (a, b) => flow.nn.conv2d(a!, b!, strides, padding, options)));
-    for (const [n, { kind, x, ksize, strides, padding, dataFormat, y, dx }] of golden.pool.entries())
-      test(`${kind}Pool2d ${n}: ${JSON.stringify({ x, ksize, strides, padding, dataFormat })}`, () => {
-        const pool = kind === "max" ? flow.nn.maxPool2d : flow.nn.avgPool2d;
-        return compare(form, [x], [y, dx], (a) => pool(a!, ksize, strides, padding, { dataFormat }));
-      });
+    for (const kind of ["conv", "conv1d", "conv3d", "compatConv2d"] as const)
+      for (const [n, { x, w, y, dx, dw, strides, padding, ...options }] of golden[kind].entries())
+        test(`${kind} ${n}: ${JSON.stringify({ x, w, strides, padding, ...options })}`, () =>
+          compare(form, [x, w], [y, dx, dw], (a, b) => convolutions[kind](a!, b!, strides, padding, options)));
+    for (const ranks of ["pool", "pool1d", "pool3d"] as const)
+      for (const [n, { kind, x, ksize, strides, padding, dataFormat, y, dx }] of golden[ranks].entries())
+        test(`${kind} ${ranks} ${n}: ${JSON.stringify({ x, ksize, strides, padding, dataFormat })}`, () =>
+          compare(form, [x], [y, dx], (a) => poolings[ranks][kind](a!, ksize, strides, padding, { dataFormat })));
+    for (const [n, { x, w, y, dx, dw, ...options }] of golden.transpose.entries()) {
+      const { paddingNeeded, outputPadding: _, ...shared } = options;
+      const half = paddingNeeded.map((cells) => cells / 2);
+      const padding = shared.dataFormat === "NCHW" ? [0, 0, ...half] : [0, ...half, 0];
+      test(`torchConv2dTranspose ${n}: ${JSON.stringify({ x, w, ...options })}`, () =>
+        compare(form, [x, w], [y, dx, dw], (a, b) => nn.torchConv2dTranspose(a!, b!, options)));
+      test(`conv2dTranspose ${n}: ${JSON.stringify({ x, w, padding, ...shared })}`, () =>
+        compare(form, [x, w], [y, dx, dw], (a, b) => nn.conv2dTranspose(a!, b!, y.shape, { ...shared, padding })));
+    }
   });
 }

@@ -303,7 +303,7 @@ test("errors inside job functions", async () => {
       /did you mean 'momentum'\?/,
     ],
     [(x) => flow.nn.dropout(x, 1), "E_ARGUMENT", /0 <= rate < 1/],
-    [(x) => flow.cast(x, "float16"), "E_UNSUPPORTED", /float16 is not supported in jobs yet/],
+    [(x) => flow.cast(x, "float17" as never), "E_DTYPE", /cast: dtype is 'float17', expected one of float32, /],
     [() => flow.constant(1, {}), "E_ARGUMENT", /dtype is missing/],
   ];
   for (const [fn, code, message, type] of cases) {

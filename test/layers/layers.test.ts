@@ -200,3 +200,113 @@ test("an index outside fails the step on each engine and nothing is updated", as
   await flow.clearDefaultSession();
   flow.config.engine("onnx");
 });
+
+test("conv1d and conv3d: variables in each layout, values, defaults and names", async () => {
+  const row = tp.Numpy.Placeholder([1, 2, 4]);
+  const volume = tp.Numpy.Placeholder([1, 2, 2, 2, 1]);
+  const ones = flow.onesInitializer();
+  const job = flow.globalFunction({ name: "convolutions", returns: tp.Numpy }, [row, volume], (x, v) => {
+    const wide = flow.layers.conv1d(x, 4, 3, { groups: 2, padding: "SAME", name: "grouped" });
+    const last = flow.layers.conv1d(flow.transpose(x, { perm: [0, 2, 1] }), 3, [2], {
+      dataFormat: "NWC",
+      name: "last",
+      activation: flow.nn.relu,
+      useBias: false,
+    });
+    const y = flow.layers.conv3d(v, 3, 2, {
+      dataFormat: "NDHWC",
+      // One entry per axis of the input, in its own order.
+      padding: [0, [1, 0], 0, 0, 0],
+      kernelInitializer: ones,
+      biasInitializer: ones,
+    });
+    const first = flow.layers.conv3d(flow.transpose(v, { perm: [0, 4, 1, 2, 3] }), 3, 1, { name: "first" });
+    return flow.concat([y, wide, last, first].map((blob) => flow.reshape(blob, [-1])));
+  });
+  await checkPoint.init();
+  const counting = new Float32Array([1, 2, 3, 4, 5, 6, 7, 8]);
+  const result = numbers(await job(counting, counting));
+  // A plane of zeros before: the first place sees 1 + 2 + 3 + 4 and the bias, the second all eight.
+  expect(result.slice(0, 6)).toEqual([11, 11, 11, 37, 37, 37]);
+  const folder = join(scratch(), "model");
+  await checkPoint.save(folder);
+  const bytes = (name: string): number => readFileSync(join(folder, name, "out")).length;
+  expect(
+    readdirSync(folder)
+      .filter((name) => /Conv3d|first|grouped|last/.test(name))
+      .sort(),
+  ).toEqual([
+    "Conv3d-bias",
+    "Conv3d-weight",
+    "first-bias",
+    "first-weight",
+    "grouped-bias",
+    "grouped-weight",
+    "last-weight",
+  ]);
+  expect(["Conv3d-weight", "first-weight", "grouped-weight", "last-weight"].map(bytes)).toEqual([96, 12, 48, 48]);
+});
+
+test("conv3d NDHWC keeps its weights channels first, as documented", async () => {
+  const v = tp.Numpy.Placeholder([1, 2, 3, 4, 5]);
+  let shape: readonly number[] = [];
+  flow.globalFunction({ name: "shapes" }, [v], (x) => {
+    const y = flow.layers.conv3d(x, 7, [1, 2, 3], { dataFormat: "NDHWC", name: "conv" });
+    shape = flow.getVariable("conv-weight").shape;
+    return y;
+  });
+  await checkPoint.init();
+  expect(shape).toEqual([7, 5, 1, 2, 3]);
+});
+
+test("prelu: slopes per element or shared, their gradient, the kink at 0", async () => {
+  const x = tp.Numpy.Placeholder([2, 2, 2]);
+  const data = [
+    [
+      [-1, 2],
+      [0, -4],
+    ],
+    [
+      [Infinity, -2],
+      [3, -0.5],
+    ],
+  ];
+  const slopes = { alphaInitializer: flow.constantInitializer(0.25) };
+  const job = flow.globalFunction(
+    { type: "train", name: "train", returns: [tp.Numpy, tp.Numpy, tp.Numpy, tp.Numpy] as const },
+    [x],
+    (input) => {
+      const each = flow.layers.prelu(input, { ...slopes, name: "each" });
+      const shared = flow.layers.prelu(input, { ...slopes, sharedAxes: [2], name: "shared" });
+      const loss = flow.math.reduceSum(flow.where(flow.math.isFinite(input), each.add(shared), 0));
+      const alphas = ["each-alpha", "shared-alpha"].map((name) => flow.getVariable(name));
+      const [dx, dEach, dShared] = flow.gradients(loss, [input, ...alphas]) as [flow.Blob, flow.Blob, flow.Blob];
+      new flow.optimizer.SGD(rate(0), { momentum: 0 }).minimize(loss);
+      return [each, dx, dEach, dShared] as const;
+    },
+  );
+  await checkPoint.init();
+  const [y, dx, dEach, dShared] = await job(data);
+  expect(y.toArray()).toEqual([
+    [
+      [-0.25, 2],
+      [0, -1],
+    ],
+    [
+      [Infinity, -0.5],
+      [3, -0.125],
+    ],
+  ]);
+  expect(numbers(dx)).toEqual([0.5, 2, 0.5, 0.5, 0, 0.5, 2, 0.5]);
+  expect([dEach.shape, numbers(dEach)]).toEqual([
+    [2, 2],
+    [-1, -2, 0, -4.5],
+  ]);
+  expect([dShared.shape, numbers(dShared)]).toEqual([
+    [2, 1],
+    [-3, -4.5],
+  ]);
+  const zeros = flow.globalFunction({ name: "zeros", returns: tp.Numpy }, [x], (input) => flow.layers.prelu(input));
+  await checkPoint.init({ onlyMissing: true });
+  expect(numbers(await zeros(data)).map((v) => v + 0)).toEqual([0, 2, 0, 0, Infinity, 0, 3, 0]);
+});

@@ -5,7 +5,7 @@ import { avgPoolGradOp } from "#src/ops/pool.js";
 import { fold, unfold } from "#src/ops/window.js";
 import type { Row } from "./rows.js";
 
-const { nn } = flow;
+const { layers, nn } = flow;
 const window = { kernel: [3, 2], strides: [2, 1], dilations: [1, 2], pads: [1, 0, 2, 1] };
 
 export const rows: readonly Row[] = [
@@ -194,5 +194,177 @@ export const rows: readonly Row[] = [
       "%2:float[1,2,3,3] = avgPool %1 {kernel=[2,2], strides=[2,2], dilations=[1,1], pads=[0,0,1,1]}",
       "%3:float[1,3,3,2] = transpose %2 {perm=[0,2,3,1]}",
     ].join("\n"),
+  },
+  {
+    op: "conv",
+    inputs: [{ shape: [2, 4, 9] }, { shape: [6, 2, 3] }],
+    call: (x, w) => nn.conv1d(x, w, 2, "SAME", { groups: 2 }),
+    print: "%2:float[2,6,5] = conv %0 %1 {kernel=[3], strides=[2], dilations=[1], pads=[1,1], groups=2}",
+    exact: [
+      {
+        inputs: [
+          { shape: [1, 4, 1], data: [1, 2, 3, 4] },
+          { shape: [2, 2, 1], data: [1, 10, 1, 10] },
+        ],
+        output: [21, 43],
+      },
+    ],
+  },
+  {
+    op: "conv",
+    inputs: [{ shape: [2, 7, 3] }, { shape: [2, 2, 3] }],
+    call: (x, w) => nn.conv1d(x, w, 1, [0, [2, 1], 0], { dataFormat: "NWC", dilations: 2 }),
+    print: [
+      "%2:float[2,3,7] = transpose %0 {perm=[0,2,1]}",
+      "%3:float[2,3,2] = transpose %1 {perm=[0,2,1]}",
+      "%4:float[2,2,8] = conv %2 %3 {kernel=[2], strides=[1], dilations=[2], pads=[2,1], groups=1}",
+      "%5:float[2,8,2] = transpose %4 {perm=[0,2,1]}",
+    ].join("\n"),
+  },
+  {
+    op: "conv",
+    inputs: [{ shape: [2, 2, 3, 4, 5] }, { shape: [3, 2, 2, 2, 3] }],
+    call: (x, w) => nn.conv3d(x, w, [1, 2, 2], "SAME"),
+    print:
+      "%2:float[2,3,3,2,3] = conv %0 %1 {kernel=[2,2,3], strides=[1,2,2], dilations=[1,1,1], pads=[1,0,1,0,0,1], groups=1}",
+    exact: [
+      {
+        // An even kernel: SAME puts the odd plane before.
+        inputs: [
+          { shape: [1, 1, 2, 1, 1], data: [1, 2] },
+          { shape: [1, 1, 2, 1, 1], data: [1, 10] },
+        ],
+        gradients: [
+          [11, 10],
+          [1, 3],
+        ],
+      },
+    ],
+  },
+  {
+    op: "conv",
+    inputs: [{ shape: [1, 3, 3, 4, 2] }, { shape: [2, 2, 1, 2, 2] }],
+    call: (x, w) => nn.conv3d(x, w, 1, "VALID", { dataFormat: "NDHWC", dilations: [1, 1, 2] }),
+    print: [
+      "%2:float[1,2,3,3,4] = transpose %0 {perm=[0,4,1,2,3]}",
+      "%3:float[2,2,2,1,2] = transpose %1 {perm=[0,4,1,2,3]}",
+      "%4:float[1,2,2,3,2] = conv %2 %3 {kernel=[2,1,2], strides=[1,1,1], dilations=[1,1,2], pads=[0,0,0,0,0,0], groups=1}",
+      "%5:float[1,2,3,2,2] = transpose %4 {perm=[0,2,3,4,1]}",
+    ].join("\n"),
+  },
+  {
+    op: "conv",
+    inputs: [{ shape: [1, 4, 3, 3, 3] }, { shape: [4, 2, 2, 2, 2] }],
+    call: (x, w) => nn.conv3d(x, w, 1, "VALID", { groups: 2 }),
+    print:
+      "%2:float[1,4,2,2,2] = conv %0 %1 {kernel=[2,2,2], strides=[1,1,1], dilations=[1,1,1], pads=[0,0,0,0,0,0], groups=2}",
+  },
+  {
+    op: "conv",
+    inputs: [{ shape: [2, 3, 5, 4] }, { shape: [4, 3, 2, 2] }],
+    call: (x, w) => nn.compatConv2d(x, w, 1, "same"),
+    print: "%2:float[2,4,5,4] = conv %0 %1 {kernel=[2,2], strides=[1,1], dilations=[1,1], pads=[0,0,1,1], groups=1}",
+  },
+  {
+    op: "convInputGrad",
+    inputs: [{ shape: [2, 3, 3, 4] }, { shape: [3, 2, 3, 3] }],
+    call: (x, w) => nn.torchConv2dTranspose(x, w, { strides: 2, paddingNeeded: [2, 0], outputPadding: [1, 0] }),
+    print:
+      "%2:float[2,2,6,9] = convInputGrad %0 %1 {kernel=[3,3], strides=[2,2], dilations=[1,1], pads=[1,0,1,0], groups=1, sizes=[6,9]}",
+  },
+  {
+    op: "convInputGrad",
+    inputs: [{ shape: [1, 3, 2, 2] }, { shape: [2, 2, 3, 3] }],
+    call: (x, w) => nn.torchConv2dTranspose(x, w, { dataFormat: "NHWC", dilations: [2, 1] }),
+    print: [
+      "%2:float[1,2,3,2] = transpose %0 {perm=[0,3,1,2]}",
+      "%3:float[2,3,2,3] = transpose %1 {perm=[0,3,1,2]}",
+      "%4:float[1,3,5,4] = convInputGrad %2 %3 {kernel=[2,3], strides=[1,1], dilations=[2,1], pads=[0,0,0,0], groups=1, sizes=[5,4]}",
+      "%5:float[1,5,4,3] = transpose %4 {perm=[0,2,3,1]}",
+    ].join("\n"),
+  },
+  {
+    op: "maxPool",
+    inputs: [{ shape: [2, 7, 3] }],
+    call: (x) => nn.maxPool1d(x, 3, 2, "SAME"),
+    print: [
+      "%1:float[2,3,7] = transpose %0 {perm=[0,2,1]}",
+      "%2:float[2,3,4], %3:int64[2,3,4] = maxPool %1 {kernel=[3], strides=[2], dilations=[1], pads=[1,1]}",
+      "%4:float[2,4,3] = transpose %2 {perm=[0,2,1]}",
+    ].join("\n"),
+    exact: [{ inputs: [{ shape: [1, 3, 1], data: [2, 2, 1] }], output: [2, 2], gradients: [[1, 1, 0]] }],
+  },
+  {
+    op: "maxPool",
+    inputs: [{ shape: [1, 2, 3, 4, 5] }],
+    call: (x) => nn.maxPool3d(x, 2, [1, 2, 2], [0, 0, 0, [1, 0], [0, 1]], { ceilMode: true }),
+    print:
+      "%1:float[1,2,2,3,3], %2:int64[1,2,2,3,3] = maxPool %0 {kernel=[2,2,2], strides=[1,2,2], dilations=[1,1,1], pads=[0,1,0,0,1,1]}",
+    exact: [
+      {
+        // Ties: the first cell of the window, in C order, gets the gradient.
+        inputs: [{ shape: [1, 1, 2, 2, 2], data: [1, 3, 3, 1, 3, 1, 1, 1] }],
+        gradients: [[0, 1, 1, 0, 0, 0, 0, 0]],
+      },
+    ],
+  },
+  {
+    op: "avgPool",
+    inputs: [{ shape: [2, 3, 7] }],
+    call: (x) => nn.avgPool1d(x, 3, 2, "SAME"),
+    print: "%1:float[2,3,4] = avgPool %0 {kernel=[3], strides=[2], dilations=[1], pads=[1,1]}",
+    exact: [{ inputs: [{ shape: [1, 1, 3], data: [1, 3, 8] }], output: [2, 5.5], gradients: [[0.5, 1, 0.5]] }],
+  },
+  {
+    op: "avgPool",
+    inputs: [{ shape: [1, 3, 4, 5, 2] }],
+    call: (x) => nn.avgPool3d(x, [2, 2, 1], 2, "SAME_UPPER", { dataFormat: "NDHWC" }),
+    print: [
+      "%1:float[1,2,3,4,5] = transpose %0 {perm=[0,4,1,2,3]}",
+      "%2:float[1,2,2,2,3] = avgPool %1 {kernel=[2,2,1], strides=[2,2,2], dilations=[1,1,1], pads=[0,0,0,1,0,0]}",
+      "%3:float[1,2,2,3,2] = transpose %2 {perm=[0,2,3,4,1]}",
+    ].join("\n"),
+  },
+  {
+    op: "upsample2d",
+    inputs: [{ shape: [2, 3, 2, 3] }],
+    call: (x) => layers.upsample2d(x, { size: [2, 3] }),
+    print: [
+      "%1:float[2,3,2,1,3] = reshape %0 {shape=[2,3,2,1,3]}",
+      "%2:float[2,3,2,2,3] = broadcastTo %1 {shape=[2,3,2,2,3]}",
+      "%3:float[2,3,4,3] = reshape %2 {shape=[2,3,4,3]}",
+      "%4:float[2,3,4,3,1] = reshape %3 {shape=[2,3,4,3,1]}",
+      "%5:float[2,3,4,3,3] = broadcastTo %4 {shape=[2,3,4,3,3]}",
+      "%6:float[2,3,4,9] = reshape %5 {shape=[2,3,4,9]}",
+    ].join("\n"),
+    exact: [
+      {
+        inputs: [{ shape: [1, 1, 1, 2], data: [1, 2] }],
+        output: [1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2],
+        gradients: [[6, 6]],
+      },
+    ],
+  },
+  {
+    op: "upsample2d",
+    inputs: [{ shape: [1, 3, 4, 2] }],
+    call: (x) => layers.upsample2d(x, { size: [3, 2], interpolation: "bilinear", dataFormat: "NHWC", name: "up" }),
+    exact: [
+      {
+        inputs: [{ shape: [1, 1, 2, 1], data: [1, 2] }],
+        output: [1, 1.25, 1.75, 2, 1, 1.25, 1.75, 2, 1, 1.25, 1.75, 2],
+        gradients: [[6, 6]],
+      },
+    ],
+  },
+  {
+    op: "padGrad",
+    inputs: [{ shape: [4, 5] }],
+    call: (x) =>
+      flow.padGrad(x, [
+        [1, 0],
+        [2, 1],
+      ]),
+    print: "%1:float[3,2] = slice %0 {starts=[1,2], sizes=[3,2], steps=[1,1]}",
   },
 ];

@@ -93,6 +93,107 @@ const wrong: readonly (readonly [string, Call, string])[] = [
   ],
   ["a beta below 0", (a) => flow.smoothL1Loss(a, a, { beta: -1 }), "smoothL1Loss: beta is -1"],
   ["an axis twice", (a) => math.reduceProd(a, { axis: [0, -2] }), "reduceProd: axis [0, -2] names one axis twice"],
+  [
+    "images into conv1d",
+    (a) => nn.conv1d(flow.reshape(a, [1, 1, 2, 3]), a, 1, "SAME"),
+    "nn.conv1d: input is float32[1,1,2,3], expected rank 3; flow.reshape it [E_SHAPE]",
+  ],
+  [
+    "conv1d in another layout",
+    (a) => nn.conv1d(flow.reshape(a, [1, 2, 3]), flow.reshape(a, [1, 2, 3]), 1, "SAME", { dataFormat: "NCHW" }),
+    "nn.conv1d: dataFormat is \"NCHW\", expected 'NCW' or 'NWC' [E_ARGUMENT]",
+  ],
+  [
+    "groups with channels last",
+    (a) =>
+      nn.conv1d(flow.reshape(a, [1, 3, 2]), flow.reshape(a, [2, 3, 1]), 1, "SAME", { dataFormat: "NWC", groups: 2 }),
+    "nn.conv1d: groups is 2, expected 1 with dataFormat NWC [E_ARGUMENT]",
+  ],
+  [
+    "padding for two axes in conv3d",
+    (a) => {
+      const x = flow.reshape(a, [1, 1, 1, 2, 3]);
+      return nn.conv3d(x, x, 1, [0, 0, 1, 1]);
+    },
+    "nn.conv3d: padding is [0,0,1,1], expected 'SAME', 'SAME_LOWER', 'SAME_UPPER', 'VALID' or 5 entries",
+  ],
+  [
+    "filters of other channels",
+    (a) => nn.conv1d(flow.reshape(a, [1, 2, 3]), flow.reshape(a, [2, 3, 1]), 1, "SAME"),
+    "nn.conv1d: filters are float32[2,3,1] (NCW), expected 2 channels each for input float32[1,2,3] in 1 group",
+  ],
+  [
+    "a window of no cells",
+    (a) => nn.maxPool3d(flow.reshape(a, [1, 1, 1, 2, 3]), 0, 1, "SAME"),
+    "nn.maxPool3d: ksize is 0, expected a positive integer or 3 of them [E_ARGUMENT]",
+  ],
+  [
+    "a window larger than the input",
+    (a) => nn.avgPool1d(flow.reshape(a, [1, 2, 3]), 4, 1, "VALID"),
+    "nn.avgPool1d: a window of [4] (dilation [1], padding [0,0]) does not fit into float32[1,2,3] [E_SHAPE]",
+  ],
+  [
+    "as much outputPadding as stride",
+    (a) => {
+      const x = flow.reshape(a, [1, 1, 2, 3]);
+      return nn.torchConv2dTranspose(x, x, { strides: 2, outputPadding: [1, 2] });
+    },
+    "nn.torchConv2dTranspose: outputPadding is [1,2], expected less than the strides [2,2] [E_ARGUMENT]",
+  ],
+  [
+    "odd paddingNeeded",
+    (a) => {
+      const x = flow.reshape(a, [1, 1, 2, 3]);
+      return nn.torchConv2dTranspose(x, x, { paddingNeeded: 1 });
+    },
+    "nn.torchConv2dTranspose: paddingNeeded is [1,1], expected even numbers",
+  ],
+  [
+    "a transposed filter of other channels",
+    (a) => nn.torchConv2dTranspose(flow.reshape(a, [1, 2, 1, 3]), flow.reshape(a, [3, 2, 1, 1])),
+    "value is float32[1,2,1,3], filter is float32[3,2,1,1] (NCHW), expected a filter whose first dimension is 2",
+  ],
+  [
+    "another interpolation",
+    (a) => flow.layers.upsample2d(flow.reshape(a, [1, 1, 2, 3]), { interpolation: "cubic" }),
+    "layers.upsample2d: interpolation is 'cubic', expected 'nearest' or 'bilinear' [E_ARGUMENT]",
+  ],
+  [
+    "a broken size",
+    (a) => flow.layers.upsample2d(flow.reshape(a, [1, 1, 2, 3]), { size: 1.5 }),
+    "layers.upsample2d: size is 1.5, expected a positive integer or 2 of them [E_ARGUMENT]",
+  ],
+  [
+    "a shared axis that is the batch",
+    (a) => flow.layers.prelu(a, { sharedAxes: [0] }),
+    "expected a list of axes of float32[2,3] from 1 to 1 [E_ARGUMENT]",
+  ],
+  [
+    "padGrad of all",
+    (a) =>
+      flow.padGrad(a, [
+        [1, 1],
+        [0, 0],
+      ]),
+    "padGrad: paddings [[1,1],[0,0]] leave nothing of float32[2,3]",
+  ],
+  [
+    "a gradient of another shape",
+    (a, i) => math.tanhGrad(a, flow.cast(i, "float32")),
+    "tanhGrad: y is float32[2,3], dy is float32[2], expected equal types [E_SHAPE]",
+  ],
+  ["softmaxGrad along axis 0", (a) => nn.softmaxGrad(a, a, { axis: 0 }), "softmaxGrad: got axis 0 of float32[2,3]"],
+  ["integers into geluGrad", (_, i) => math.geluGrad(i, i), "geluGrad: got int32[2], expected a floating dtype"],
+  [
+    "a mean for each element",
+    (a) => flow.layers.layerNormGrad(a, a, a, a),
+    "layers.layerNormGrad: mean is float32[2,3], expected float32[2], one for each row of float32[2,3] from axis 1 on",
+  ],
+  [
+    "gamma for the rows",
+    (a, i) => flow.layers.layerNormParamGrad(a, a, flow.cast(i, "float32"))[0],
+    "layers.layerNormParamGrad: gamma is float32[2], expected float32[3]",
+  ],
 ];
 
 test.each(wrong)("%s", (_, call, message) => {

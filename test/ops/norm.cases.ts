@@ -2,7 +2,7 @@ import * as flow from "onestep";
 import { backpropagate } from "#src/autodiff/backpropagate.js";
 import type { Row } from "./rows.js";
 
-const { nn, math } = flow;
+const { layers, nn, math } = flow;
 const inf = Infinity;
 const image = { shape: [2, 3, 2, 2] };
 
@@ -142,5 +142,37 @@ export const rows: readonly Row[] = [
     inputs: [{ shape: [1, 2, 4, 4] }],
     call: (x) =>
       backpropagate([nn.maxPool2d(x!, 3, 2, "SAME")], [x!], [nn.avgPool2d(math.square(x!), 2, 2, "VALID")])[0]!,
+  },
+  {
+    op: "layerNormGrad",
+    inputs: [{ shape: [2, 3, 4] }, { shape: [2, 3, 4] }, { shape: [2, 3] }, { shape: [2, 3], range: [0.5, 2] }],
+    call: (dy, x, mean, invVariance) => layers.layerNormGrad(dy, x, mean, invVariance, { beginNormAxis: 2 }),
+  },
+  {
+    op: "layerNormGrad",
+    inputs: [{ shape: [2, 4] }, { shape: [2, 4] }, { shape: [2, 1] }, { shape: [2, 1], range: [0.5, 2] }],
+    call: (dy, x, mean, invVariance) => layers.layerNormGrad(dy, x, mean, invVariance),
+  },
+  {
+    op: "layerNormParamGrad",
+    inputs: [{ shape: [2, 3, 4] }, { shape: [2, 3, 4] }, { shape: [3, 4] }],
+    call: (dy, norm, gamma) => {
+      const [normalized, beta, ofGamma] = layers.layerNormParamGrad(dy, norm, gamma, { beginParamsAxis: 1 });
+      return normalized.add(beta).add(ofGamma);
+    },
+  },
+  {
+    op: "softmaxGrad",
+    inputs: [{ shape: [2, 3, 2] }, { shape: [2, 3, 2] }],
+    call: (y, dy) => nn.softmaxGrad(y, dy, { axis: 1 }),
+    exact: [
+      {
+        inputs: [
+          { shape: [1, 2, 1], data: [0.5, 0.5] },
+          { shape: [1, 2, 1], data: [1, 3] },
+        ],
+        output: [-0.5, 0.5],
+      },
+    ],
   },
 ];

@@ -130,4 +130,38 @@ export const rows: readonly Row[] = [
     print: "%1:float[2,3] = negative %0\n%2:float[2,3] = softplus %1\n%3:float[2,3] = negative %2",
     exact: [{ inputs: [{ shape: [4], data: [1000, -1000, inf, -inf] }], output: [0, -1000, 0, -inf] }],
   },
+  {
+    op: "geluGrad",
+    inputs: [{ shape: [2, 3] }, { shape: [2, 3] }],
+    call: (x, dy) => math.geluGrad(x, dy),
+    exact: [
+      {
+        inputs: [
+          { shape: [2], data: [0, 0] },
+          { shape: [2], data: [2, -1] },
+        ],
+        output: [1, -0.5],
+      },
+    ],
+  },
+  {
+    op: "tanhGrad",
+    inputs: [{ shape: [2, 3] }, { shape: [2, 3] }],
+    call: (y, dy) => math.tanhGrad(y, dy),
+    print: [
+      "%2:float[2,3] = multiply %0 %0",
+      '%3:float[1] = constant {value=1, dtype="float32", shape=[1]}',
+      "%4:float[2,3] = subtract %3 %2",
+      "%5:float[2,3] = multiply %1 %4",
+    ].join("\n"),
+    exact: [
+      {
+        inputs: [
+          { shape: [3], data: [-1, 0, 0.5] },
+          { shape: [3], data: [3, 3, 4] },
+        ],
+        output: [0, 3, 3],
+      },
+    ],
+  },
 ];

@@ -62,6 +62,9 @@ export const onnxElementType: Record<DType, number> = {
   float64: 11,
 };
 
+/** What a model's inputs and outputs are on the host's side, where halves are float32. */
+export const edgeType = (dtype: DType): Exclude<DType, "float16"> => (dtype === "float16" ? "float32" : dtype);
+
 // AttributeProto.AttributeType.
 const attributeType = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
 

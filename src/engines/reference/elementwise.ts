@@ -1,4 +1,5 @@
 import { sameShape } from "../../core/shape.js";
+import { fromHalf, toHalf } from "../../core/tensor.js";
 import type { BlobType } from "../../graph/blob.js";
 import { type Array64, broadcastIndices } from "./array.js";
 import type { Rows } from "./table.js";
@@ -31,6 +32,7 @@ export const elementwise = {
     if (dtype === "bool") return map((v) => bool(v !== 0))([x!]);
     if (!dtype.startsWith("float")) return map(Math.trunc)([x!]);
     // Values of float32 blobs are float64 here, but a cast from float64 is there to round: a learning rate is a float32.
+    if (dtype === "float16") return map((v) => fromHalf(toHalf(v)))([x!]);
     return dtype === "float32" ? map(Math.fround)([x!]) : x!.data;
   },
   divide: (inputs, attrs, types) => {

@@ -72,8 +72,7 @@ describe.skipIf(!isReady("tensorflow"))("tensorflow engine", () => {
   afterAll(() => session.close());
 
   describe.each(Object.entries(extremes))("%s", (dtype, value) => {
-    // Jobs have no float16 yet, only storage does.
-    test.runIf(dtype !== "float16")("goes in, through a job, and out to the bit", async () => {
+    test("goes in, through a job, and out to the bit", async () => {
       const job = jobOf(`through ${dtype}`, [["x", value.dtype, [5]]], (x) => ({ outputs: [x!, x!] }));
       await session.extend({ jobs: [job], variables: new Map() });
       const [y, z] = await session.run(job.name, [value]);

@@ -1,7 +1,7 @@
 import { bug } from "../../../core/errors.js";
 import type { Blob } from "../../../graph/blob.js";
 import { type Graph, inputsOf, rootsOf } from "../../../graph/graph.js";
-import type { OnnxModel, Port } from "../encode.js";
+import { edgeType, type OnnxModel, type Port } from "../encode.js";
 import { convBias, gemm } from "../rewrite.js";
 import { type Emitter, Lowering } from "./context.js";
 import { table } from "./table.js";
@@ -14,13 +14,18 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
   const to = new Lowering(block, portable);
   const values: Port[] = [];
   const names = new Map<Blob, string>();
-  const port = (blob: Blob, label: string): Port => ({ name: label, dtype: blob.dtype, shape: blob.shape });
+  const port = (blob: Blob, label: string): Port => ({
+    name: label,
+    dtype: edgeType(blob.dtype),
+    shape: blob.shape,
+  });
   const inputs: Port[] = [];
   for (const kind of ["placeholder", "variable"] as const) {
     for (const node of inputsOf(graph, kind)) {
       const label = `${kind === "variable" ? "var" : "in"}:${String(node.attrs.name)}`;
-      names.set(node.outputs[0]!, label);
-      inputs.push(port(node.outputs[0]!, label));
+      const [blob] = node.outputs as readonly [Blob];
+      names.set(blob, blob.dtype === "float16" ? to.cast(label, "float16") : label);
+      inputs.push(port(blob, label));
     }
   }
   const rows: Readonly<Record<string, Emitter<never> | undefined>> = {
@@ -44,7 +49,7 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
     ].flat();
     for (const [i, output] of node.outputs.entries()) {
       names.set(output, made[i]!);
-      values.push(port(output, made[i]!));
+      values.push({ ...port(output, made[i]!), dtype: output.dtype });
     }
     if (portable && node.name !== undefined)
       for (let i = first; i < to.nodes.length; i++)
@@ -57,10 +62,11 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
   ];
   // A root may be an input, an initializer, or asked for twice, so each leaves through a node of its own.
   const outputs = rootsOf(graph).map((blob, i) => {
+    const value = names.get(blob)!;
     to.nodes.push({
       op: "Identity",
       name: `output_${i}`,
-      inputs: [names.get(blob)!],
+      inputs: [blob.dtype === "float16" ? to.cast(value, "float32") : value],
       outputs: [labels[i]!],
       attributes: {},
     });

@@ -15,5 +15,5 @@ export const reduceRows = {
   reduceMax: reduce("ReduceMax"),
   reduceMin: reduce("ReduceMin"),
   reduceProd: throughInt32(reduce("ReduceProd")),
-  reduceSum: reduce("ReduceSum"),
+  reduceSum: throughInt32(reduce("ReduceSum")),
 } satisfies Partial<Emitters>;

@@ -1,7 +1,6 @@
-import type { DType } from "../../../core/dtype.js";
 import { FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
-import type { Port } from "../encode.js";
+import { edgeType, type Port } from "../encode.js";
 import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
 
 type Ort = typeof import("onnxruntime-node");
@@ -51,7 +50,7 @@ class BindingValue implements Value {
     readonly tensor: Tensor,
   ) {
     const { dtype, data, shape } = tensor;
-    this.ortTensor = new ort.Tensor(dtype as Exclude<DType, "float16">, data as never, [...shape]);
+    this.ortTensor = new ort.Tensor(edgeType(dtype), data as never, [...shape]);
   }
   release(): void {
     this.ortTensor.dispose();

@@ -1,6 +1,6 @@
 import { bug, FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
-import { onnxElementType, type Port } from "../encode.js";
+import { edgeType, onnxElementType, type Port } from "../encode.js";
 import { libraryPath } from "./library.js";
 import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
 
@@ -82,7 +82,6 @@ class CApi implements Runtime {
 
   value(tensor: Tensor): OrtValue {
     const { data, shape, dtype } = tensor;
-    if (dtype === "float16") throw bug("float16 values reach onnxruntime as float32");
     const dims = BigInt64Array.from(shape, BigInt);
     const handle = this.#made((out) =>
       this.api.CreateTensorWithDataAsOrtValue(
@@ -91,7 +90,7 @@ class CApi implements Runtime {
         data.byteLength,
         dims,
         shape.length,
-        onnxElementType[dtype],
+        onnxElementType[edgeType(dtype)],
         out,
       ),
     );

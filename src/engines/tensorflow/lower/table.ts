@@ -3,7 +3,7 @@ import { hasRow } from "../../table.js";
 import { activation } from "./activation.js";
 import { binary } from "./binary.js";
 import type { Emitters } from "./context.js";
-import { conv } from "./conv.js";
+import { conv } from "./conv-ranks.js";
 import { elementwise } from "./elementwise.js";
 import { indexing } from "./indexing.js";
 import { linalg } from "./linalg.js";

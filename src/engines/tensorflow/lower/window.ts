@@ -53,13 +53,15 @@ export const window = {
     const { kernel, strides, dilations, pads, sizes } = attrs;
     const { shape, dtype } = node.inputs[0]!;
     const n = kernel.length;
-    const lead = shape.slice(1, shape.length - n);
+    // The leading axes as one: each spatial axis becomes two below, and the kernels take ranks up to 8 only.
+    const lead = [sizeOf(shape.slice(1, shape.length - n))];
     const outputs = shape.slice(shape.length - n);
-    const none = lead.map(() => 0);
-    const ones = lead.map(() => 1);
+    const none = [0];
+    const ones = [1];
+    const all = to.reshape(x!, dtype, [shape[0]!, ...lead, ...outputs]);
     // Each tap's cells, spread to the stride, placed at the tap's offset or cut off where they lie outside, and added.
     const placed = Array.from({ length: sizeOf(kernel) }, (_, tap) => {
-      const cells = slice(to, x!, dtype, {
+      const cells = slice(to, all, dtype, {
         starts: [tap, ...none, ...outputs.map(() => 0)],
         sizes: [1, ...lead, ...outputs],
         steps: [1, ...ones, ...outputs.map(() => 1)],
