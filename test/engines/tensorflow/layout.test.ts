@@ -52,6 +52,14 @@ describe("ops of TensorFlow that rows become", () => {
     expect(found).not.toHaveProperty("StridedSlice");
   });
 
+  test("what oneDNN does wrong is not asked of it: one place across with a stride, one tap with strides in a filter gradient", () => {
+    const strided = (x: Blob, w: Blob) => nn.conv2d(x, w, 2, "VALID");
+    // The image is cut to the window, and to the cells that the stride steps on.
+    expect(opsOf(strided, [2, 1, 6, 5], [3, 1, 2, 4])).toMatchObject({ Conv2D: 1, StridedSlice: 1 });
+    expect(opsOf(strided, [2, 3, 8, 10], [4, 3, 1, 1])).toMatchObject({ Conv2DBackpropFilter: 1, StridedSlice: 1 });
+    expect(opsOf(strided, [2, 3, 8, 10], [4, 3, 2, 2])).not.toHaveProperty("StridedSlice");
+  });
+
   test("groups are split, one channel a group has kernels of its own", () => {
     const grouped = (groups: number) => (x: Blob, w: Blob) => nn.conv2d(x, w, 1, "SAME", { groups });
     const split = opsOf(grouped(2), [2, 4, 6, 6], [6, 2, 3, 3]);

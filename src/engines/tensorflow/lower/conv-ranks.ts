@@ -4,7 +4,9 @@ import type { ConvAttrs, ConvInputGradAttrs } from "../../../ops/conv.js";
 import type { Window } from "../../../ops/window.js";
 import { type Emitter, type Emitters, ints, type Lowering, onlyWhere, string, type } from "./context.js";
 import { conv as images } from "./conv.js";
+import { type ImageEmitter, toLast as imagesLast, permuted } from "./images.js";
 import { pad, slice } from "./parts.js";
+import { transpose } from "./structure.js";
 
 // The convolutions of conv.ts are for images. Those along one axis are images of height 1; those along three have kernels of
 // their own, with channels last and filters [depth, height, width, in, out].
@@ -32,31 +34,49 @@ function asImages<A extends ConvAttrs>(attrs: A): A {
   };
 }
 
+/** A node with other types; rows read nothing else of its blobs. */
+const retyped = (node: Node, attrs: ConvAttrs, inputs: readonly BlobType[], outputs: readonly BlobType[]): Node =>
+  ({ ...node, attrs, inputs, outputs }) as unknown as Node;
+
 const imageNode = (node: Node): Node =>
-  ({
-    ...node,
-    attrs: asImages(node.attrs as ConvAttrs),
-    inputs: node.inputs.map(heightened),
-    outputs: node.outputs.map(heightened),
-  }) as unknown as Node;
+  retyped(node, asImages(node.attrs as ConvAttrs), node.inputs.map(heightened), node.outputs.map(heightened));
 
 const rankOf = ({ attrs }: Node): number => (attrs as Window).kernel.length;
 
 /** A row of conv.ts for one axis and two, `volumes` for three. */
-function ofRank<A extends ConvAttrs>(row: Row<A>, volumes: Row<A>): Row<A> {
+function ofRank<A extends ConvAttrs>(row: ImageEmitter<A>, volumes: Row<A>): ImageEmitter<A> {
+  const { images, makesImage } = row;
   const fits = (node: Node): boolean => {
     if (rankOf(node) === 3) return isSimple(node);
     return row.fits?.(rankOf(node) === 1 ? imageNode(node) : node) ?? true;
   };
-  return onlyWhere(fits, (to, inputs, attrs, types, node) => {
+  const emit: Row<A> = (to, inputs, attrs, types, node) => {
     if (rankOf(node) === 2) return row(to, inputs, attrs, types, node);
     if (rankOf(node) === 3) return volumes(to, inputs, attrs, types, node);
-    const image = imageNode(node);
-    const wide = inputs.map((input, i) => to.reshape(input, node.inputs[i]!.dtype, image.inputs[i]!.shape));
-    const [y] = [row(to, wide, asImages(attrs), image.outputs, image)].flat();
-    return to.reshape(y!, types[0]!.dtype, types[0]!.shape);
-  });
+    const stored = imageNode(node);
+    const image = retyped(
+      stored,
+      asImages(attrs),
+      stored.inputs.map((x, i) => (images.includes(i) ? channelsLast(x) : x)),
+      makesImage ? stored.outputs.map(channelsLast) : stored.outputs,
+    );
+    const wide = inputs.map((input, i) => {
+      const { dtype, shape } = image.inputs[i]!;
+      return to.reshape(images.includes(i) ? turned(to, input, node) : input, dtype, shape);
+    });
+    const [y] = [row(to, wide, image.attrs as A, image.outputs, image)].flat();
+    const { dtype, shape } = types[0]!;
+    if (!makesImage) return to.reshape(y!, dtype, shape);
+    return turned(to, to.reshape(y!, dtype, permuted(shape, lineTurned)), node);
+  };
+  return Object.assign(onlyWhere(fits, emit), { images, makesImage });
 }
+
+const channelsLast = ({ dtype, shape }: BlobType): BlobType => ({ dtype, shape: permuted(shape, imagesLast) });
+
+/** A line with its channels last, or back. */
+const lineTurned = [0, 2, 1];
+const turned = (to: Lowering, x: string, node: Node): string => transposed(to, x, lineTurned, node);
 
 /** What the kernels for three axes can do. */
 const isSimple = ({ attrs, outputs: [y] }: Node): boolean =>
@@ -69,8 +89,6 @@ const toFirst = [0, 4, 1, 2, 3];
 const filtersIn = [2, 3, 4, 1, 0];
 const filtersOut = [4, 3, 0, 1, 2];
 
-const pick = (values: readonly number[], perm: readonly number[]): number[] => perm.map((axis) => values[axis]!);
-
 const attributesOf = ({ strides }: ConvAttrs, { outputs: [y] }: Node) => ({
   T: type(y!.dtype),
   strides: ints([1, ...strides, 1]),
@@ -79,7 +97,7 @@ const attributesOf = ({ strides }: ConvAttrs, { outputs: [y] }: Node) => ({
 });
 
 const transposed = (to: Lowering, x: string, perm: readonly number[], { outputs: [y] }: Node): string =>
-  to.one("Transpose", [x, to.ints(perm)], { T: type(y!.dtype) });
+  transpose(to, x, y!.dtype, perm);
 
 /** A volume with channels last, padded. */
 function volume(to: Lowering, x: string, { pads }: ConvAttrs, node: Node): string {
@@ -95,7 +113,7 @@ export const conv = {
   }),
   convInputGrad: ofRank(images.convInputGrad, (to, [dy, w], attrs: ConvInputGradAttrs, [out], node) => {
     const { pads } = attrs;
-    const shape = pick(out!.shape, toLast);
+    const shape = permuted(out!.shape, toLast);
     const padded = shape.map((size, axis) =>
       axis === 0 || axis === 4 ? size : size + pads[axis - 1]! + pads[axis + 2]!,
     );
@@ -109,7 +127,7 @@ export const conv = {
   convFilterGrad: ofRank(images.convFilterGrad, (to, [x, dy], attrs: ConvAttrs, [out], node) => {
     const dw = to.one(
       "Conv3DBackpropFilterV2",
-      [volume(to, x!, attrs, node), to.ints(pick(out!.shape, filtersIn)), transposed(to, dy!, toLast, node)],
+      [volume(to, x!, attrs, node), to.ints(permuted(out!.shape, filtersIn)), transposed(to, dy!, toLast, node)],
       attributesOf(attrs, node),
     );
     return transposed(to, dw, filtersOut, node);

@@ -5,11 +5,12 @@ import type { Node } from "../../../graph/graph.js";
 import { maxPoolGradOp, maxPoolOp } from "../rewrite.js";
 import { activation } from "./activation.js";
 import { binary } from "./binary.js";
-import { type Emitter, type Lowering, type } from "./context.js";
+import type { Emitter, Lowering } from "./context.js";
 import { elementwise } from "./elementwise.js";
 import { type ImageEmitter, permuted, toFirst, toLast } from "./images.js";
 import { maxPool, maxPoolGrad } from "./pool.js";
 import { special } from "./special.js";
+import { transpose } from "./structure.js";
 import { table } from "./table.js";
 import { unary } from "./unary.js";
 
@@ -87,7 +88,7 @@ export class Values {
     if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
     if (this.#isReordering(node)) return;
     const { images, makesImage } = emitter as Partial<ImageEmitter<never>>;
-    if (images !== undefined) {
+    if (images !== undefined && isImage(node.inputs[0]!)) {
       this.#lower(
         node,
         emitter,
@@ -151,7 +152,7 @@ export class Values {
     if (long.every((axis, i) => i === 0 || axis > long[i - 1]!))
       return sameShape(shape, wanted) ? value : this.to.reshape(value, dtype, wanted);
     const whole = shape.length === 4 ? value : this.to.reshape(value, dtype, padded(shape));
-    return this.to.one("Transpose", [whole, this.to.ints(perm)], { T: type(dtype) });
+    return transpose(this.to, whole, dtype, perm);
   }
 }
 

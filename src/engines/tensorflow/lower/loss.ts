@@ -1,4 +1,5 @@
 import { type Emitter, type Emitters, type } from "./context.js";
+import { transpose } from "./structure.js";
 
 /** A kernel that works along the last axis, on any axis. */
 const alongAxis =
@@ -7,8 +8,8 @@ const alongAxis =
     const T = type(out!.dtype);
     const last = out!.shape.length - 1;
     if (axis === last) return to.one(op, [x!], { T });
-    const perm = to.ints(out!.shape.map((_, i) => (i === axis ? last : i === last ? axis : i)));
-    return to.one("Transpose", [to.one(op, [to.one("Transpose", [x!, perm], { T })], { T }), perm], { T });
+    const perm = out!.shape.map((_, i) => (i === axis ? last : i === last ? axis : i));
+    return transpose(to, to.one(op, [transpose(to, x!, out!.dtype, perm)], { T }), out!.dtype, perm);
   };
 
 export const loss = {

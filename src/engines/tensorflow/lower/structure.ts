@@ -1,9 +1,14 @@
-import { type Emitters, same, type } from "./context.js";
+import type { DType } from "../../../core/dtype.js";
+import { type Emitters, type Lowering, same, type } from "./context.js";
+
+/** `x` with its axes in another order. */
+export const transpose = (to: Lowering, x: string, dtype: DType, perm: readonly number[]): string =>
+  to.one("Transpose", [x, to.ints(perm)], { T: type(dtype) });
 
 export const structure = {
   broadcastTo: (to, [x], { shape }, [out]) => to.one("BroadcastTo", [x!, to.ints(shape)], { T: type(out!.dtype) }),
   identity: same("Identity"),
   observe: same("Identity"),
   reshape: (to, [x], { shape }, [out]) => to.reshape(x!, out!.dtype, shape),
-  transpose: (to, [x], { perm }, [out]) => to.one("Transpose", [x!, to.ints(perm)], { T: type(out!.dtype) }),
+  transpose: (to, [x], { perm }, [out]) => transpose(to, x!, out!.dtype, perm),
 } satisfies Partial<Emitters>;
