@@ -75,7 +75,9 @@ const row = (name: string, { nodes, traceMs, passesMs, openMs, totalMs, cpuMs }:
   `| ${[name, nodes, ...[traceMs, passesMs, openMs, totalMs, cpuMs].map((ms) => Math.round(ms))].join(" | ")} |`;
 
 console.log(`${cpus()[0]!.model.trim()}, Node ${process.version}, engine ${options.engine}\n`);
-console.log("| job | nodes | trace ms | gradients and passes ms | engine ms | total ms | CPU ms |\n|---|---|---|---|---|---|---|");
+console.log(
+  "| job | nodes | trace ms | gradients and passes ms | engine ms | total ms | CPU ms |\n|---|---|---|---|---|---|---|",
+);
 for (const name of options.models.split(",")) {
   const model = models[name];
   if (model === undefined) throw new Error(`model '${name}' is unknown, expected ${Object.keys(models).join(", ")}`);
@@ -122,6 +124,8 @@ if (options.depths) {
         .map((deep, i) => (of(deep) / of(times[i]!)).toFixed(2))
         .join(" and ");
     const own = ratios(({ traceMs, passesMs }) => traceMs + passesMs);
-    console.log(`\n${title}: twice the depth takes ${ratios(({ cpuMs }) => cpuMs)} times the CPU time, without the engine ${own}\n`);
+    console.log(
+      `\n${title}: twice the depth takes ${ratios(({ cpuMs }) => cpuMs)} times the CPU time, without the engine ${own}\n`,
+    );
   }
 }

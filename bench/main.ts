@@ -160,10 +160,12 @@ async function measure(benchCase: Case | ModelCase): Promise<readonly Result[]> 
   const ours = firstLosses.get("onestep")!;
   for (const [name, losses] of firstLosses) {
     const worst = Math.max(...losses.map((loss, i) => Math.abs(loss - ours[i]!) / Math.abs(ours[i]!)));
-    if (!(worst < ("model" in benchCase ? 1e-2 : 1e-4))) throw new Error(`${benchCase.name}: ${name}'s losses ${losses} differ from ours ${ours}`);
+    if (!(worst < ("model" in benchCase ? 1e-2 : 1e-4)))
+      throw new Error(`${benchCase.name}: ${name}'s losses ${losses} differ from ours ${ours}`);
   }
   for (const { peer, slow } of peers)
-    if (!slow && !("model" in benchCase)) await peer.ask({ cmd: "steps", n: Math.ceil(Math.min(benchCase.steps, 50) / (isTfjs(peer) ? 10 : 1)) });
+    if (!slow && !("model" in benchCase))
+      await peer.ask({ cmd: "steps", n: Math.ceil(Math.min(benchCase.steps, 50) / (isTfjs(peer) ? 10 : 1)) });
   for (let round = 0; round < rounds; round++) {
     for (const entry of peers) {
       if (entry.slow) continue;

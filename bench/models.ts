@@ -1,8 +1,8 @@
+import type { Job } from "#src/job/global-function.js";
 import { type CnnName, cnns, trainNet } from "../examples/models/cnns.js";
 import { dcganJobs } from "../examples/models/dcgan-jobs.js";
 import { syntheticClicks, syntheticImages } from "../examples/models/synthetic.js";
 import { wideDeepJobs } from "../examples/models/wide-deep-jobs.js";
-import type { Job } from "#src/job/global-function.js";
 
 /** What a benchmark may choose of a model; defaults are the model's own. */
 export interface ModelSize {

@@ -69,5 +69,8 @@ export function discriminator(
   const h0 = conv("d_conv1", images, scaled(64, width));
   const h1 = conv("d_conv2", h0, scaled(128, width));
   const flat = flow.reshape(h1, [images.shape[0]!, -1]);
-  return flow.matmul(flat, variable("d_fc-weight", [1, flat.shape[1]!]), { transposeB: true, name: named("d_fc-matmul") });
+  return flow.matmul(flat, variable("d_fc-weight", [1, flat.shape[1]!]), {
+    transposeB: true,
+    name: named("d_fc-matmul"),
+  });
 }

@@ -20,6 +20,7 @@ const golden = JSON.parse(readFileSync(new URL("./models.json", import.meta.url)
   readonly size: number;
   readonly classes: number;
   readonly rate: number;
+  readonly images: number;
   readonly models: Readonly<
     Record<
       "resnet50" | "mobilenetv2",
@@ -71,7 +72,7 @@ for (const engine of ["onnx", "tensorflow"])
         mkdirSync(join(folder, "snapshot_done"));
         await new flow.train.CheckPoint().load(folder);
 
-        const images = formula(10, batch * 3 * size * size, 1);
+        const images = formula(golden.images, batch * 3 * size * size, 1);
         const labels = Int32Array.from({ length: batch }, (_, i) => i % classes);
         expect(relative((await job(images, labels)).loss.item(), losses[0]!)).toBeLessThan(1e-5);
         for (const [variable, { norm, spread, elements }] of Object.entries(changes)) {

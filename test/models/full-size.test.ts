@@ -5,7 +5,7 @@ import { tp } from "onestep";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type CnnName, trainNet } from "../../examples/models/cnns.js";
 import { discriminator, generator } from "../../examples/models/dcgan.js";
-import { resnet50, type ResnetOptions } from "../../examples/models/resnet.js";
+import { type ResnetOptions, resnet50 } from "../../examples/models/resnet.js";
 import { wideDeepJobs } from "../../examples/models/wide-deep-jobs.js";
 
 beforeEach(() => flow.config.engine("reference"));

@@ -38,7 +38,6 @@ for (const engine of ["onnx", "tensorflow"])
         const { images, labels } = syntheticImages(batch, size, classes);
         const losses: number[] = [];
         for (let i = 0; i < 15; i++) losses.push((await job(images, labels)).loss.item());
-        console.log(engine, name, losses.map((l) => l.toFixed(3)).join(" "));
         expect(losses.every(Number.isFinite)).toBe(true);
         expect(mean(losses.slice(-3))).toBeLessThan(0.8 * mean(losses.slice(0, 2)));
       });
@@ -61,7 +60,6 @@ for (const engine of ["onnx", "tensorflow"])
       expect(before.loss.mean()).toBeCloseTo(Math.log(2), 1);
       for (let i = 0; i < 20; i++) await trainJob(...rows);
       const after = await evalJob(...rows);
-      console.log(engine, "wdl", before.loss.mean(), after.loss.mean());
       expect(after.loss.mean()).toBeLessThan(0.6 * before.loss.mean());
       for (const [i, p] of Array.from(after.predict.data as Float32Array).entries()) {
         const loss = labels[i] === 1 ? -Math.log(p) : -Math.log(1 - p);
@@ -80,7 +78,14 @@ for (const engine of ["onnx", "tensorflow"])
       const images = Float32Array.from({ length: batch * 28 * 28 }, (_, i) => ((i >> 2) % 28 < 14 ? 0.9 : -0.9));
       const value = async (name: string) =>
         Float32Array.from((await flow.experimental.getInterfaceBlobValue(name)).data as Float32Array);
-      const names = ["g_fc1-weight", "g_deconv2-weight", "g_bn2-gamma", "g_bn2-moving_mean", "d_conv1-weight", "d_fc-weight"];
+      const names = [
+        "g_fc1-weight",
+        "g_deconv2-weight",
+        "g_bn2-gamma",
+        "g_bn2-moving_mean",
+        "d_conv1-weight",
+        "d_fc-weight",
+      ];
       const snapshot = async () => new Map(await Promise.all(names.map(async (n) => [n, await value(n)] as const)));
       const changed = (a: Map<string, Float32Array>, b: Map<string, Float32Array>) =>
         names.filter((name) => a.get(name)!.some((x, i) => x !== b.get(name)![i]));
@@ -102,7 +107,6 @@ for (const engine of ["onnx", "tensorflow"])
         expect((made.data as Float32Array).every((x) => Math.abs(x) <= 1)).toBe(true);
         losses.push({ d, g: gLoss.mean() });
       }
-      console.log(engine, "dcgan", losses.map(({ d, g }) => `${d.toFixed(2)}/${g.toFixed(2)}`).join(" "));
       expect(losses.every(({ d, g }) => Number.isFinite(d) && Number.isFinite(g))).toBe(true);
       // Neither stays where it was, and the discriminator gets better than a coin.
       const range = (values: readonly number[]) => Math.max(...values) - Math.min(...values);
