@@ -93,6 +93,54 @@ export function formula(tensor: number, length: number, scale: number): Float32A
   });
 }
 
+/** A case: training steps of a model of `examples/models` at full size on a fixed batch; onestep's engines alone. */
+export interface ModelCase {
+  readonly name: string;
+  readonly title: string;
+  readonly mode: "train";
+  /** Key of `bench/models`. */
+  readonly model: string;
+  readonly batch: number;
+  /** Height and width of images, where the model has any and they are not its own. */
+  readonly size?: number;
+  /** Steps of a round. */
+  readonly steps: number;
+}
+
+/** Full-size models, measured where `--cases` names them. */
+export const modelCases: readonly ModelCase[] = [
+  { name: "resnet50", title: "ResNet50, 224 x 224, batch 8", mode: "train", model: "resnet50", batch: 8, steps: 1 },
+  {
+    name: "resnet50-64",
+    title: "ResNet50, 64 x 64, batch 8",
+    mode: "train",
+    model: "resnet50",
+    batch: 8,
+    size: 64,
+    steps: 2,
+  },
+  { name: "alexnet", title: "AlexNet, 224 x 224, batch 32", mode: "train", model: "alexnet", batch: 32, steps: 1 },
+  { name: "vgg", title: "VGG16, 224 x 224, batch 4", mode: "train", model: "vgg", batch: 4, steps: 1 },
+  {
+    name: "inceptionv3",
+    title: "InceptionV3, 299 x 299, batch 4",
+    mode: "train",
+    model: "inceptionv3",
+    batch: 4,
+    steps: 1,
+  },
+  {
+    name: "mobilenetv2",
+    title: "MobileNetV2, 224 x 224, batch 8",
+    mode: "train",
+    model: "mobilenetv2",
+    batch: 8,
+    steps: 1,
+  },
+  { name: "wdl", title: "Wide & Deep, 1,603,616 ids, batch 512", mode: "train", model: "wdl", batch: 512, steps: 2 },
+  { name: "dcgan", title: "DCGAN's discriminator, batch 32", mode: "train", model: "dcgan", batch: 32, steps: 5 },
+];
+
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, d) => product * d, 1);
 
 /** The shape after each layer, without the batch. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as flow from "onestep";
 import { tp } from "onestep";
 import { batchOf, weightsOf } from "../cases.js";
+import { models } from "../models.js";
 import { serve, sumOfSquares } from "./serve.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -64,6 +65,14 @@ await serve({
     await new flow.train.CheckPoint().load(folder);
     rmSync(folder, { recursive: true });
     return step;
+  },
+  async openModel({ model, batch, size }, threads) {
+    await flow.clearDefaultSession();
+    flow.config.computeThreadPoolSize(threads);
+    flow.config.seed(1);
+    const { job, step } = models[model]!.declare({ batch, ...(size === undefined ? {} : { size }) });
+    await new flow.train.CheckPoint().init();
+    return { step, flop: (await flow.describe(job)).flop.call };
   },
   async peak(threads) {
     await flow.clearDefaultSession();

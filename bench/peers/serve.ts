@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import type { Case } from "../cases.js";
+import type { Case, ModelCase } from "../cases.js";
 
 /** What inference returns in place of a loss. */
 export const sumOfSquares = (logits: ArrayLike<number>): number =>
@@ -9,6 +9,8 @@ export const sumOfSquares = (logits: ArrayLike<number>): number =>
 export interface Peer {
   readonly version: string;
   open(benchCase: Case, threads: number): Promise<() => Promise<number>>;
+  /** As `open`, for a full-size model; only the onestep peer has them. `flop` is of a step. */
+  openModel?(benchCase: ModelCase, threads: number): Promise<{ step(): Promise<number>; readonly flop: number }>;
   /** Billions of operations a second of a large matrix product; only the onestep peer measures it. */
   peak?(threads: number): Promise<number>;
 }
@@ -23,13 +25,18 @@ export async function serve(peer: Peer): Promise<void> {
       case: benchCase,
       threads,
       n,
-    } = JSON.parse(line) as { cmd: string; case: Case; threads: number; n: number };
+    } = JSON.parse(line) as { cmd: string; case: Case | ModelCase; threads: number; n: number };
     if (cmd === "close") process.exit(0);
     try {
       if (cmd === "open") {
         const started = performance.now();
-        step = await peer.open(benchCase, threads);
-        answer({ ok: true, version: peer.version, openMs: performance.now() - started });
+        let flop: number | undefined;
+        if ("layers" in benchCase) step = await peer.open(benchCase, threads);
+        else {
+          if (peer.openModel === undefined) throw new Error("this peer has no full-size models");
+          ({ step, flop } = await peer.openModel(benchCase, threads));
+        }
+        answer({ ok: true, version: peer.version, openMs: performance.now() - started, flop });
       } else if (cmd === "peak") answer({ peak: await peer.peak?.(threads) });
       else if (cmd === "steps") {
         const ms: number[] = [];

@@ -38,13 +38,22 @@ export function checkFileName(fileName: string): void {
 
 /** Throws E_NAME where two names are one on file systems that ignore case. */
 export function checkDistinct(names: Iterable<string>): void {
-  const seen = new Map<string, string>();
-  for (const name of names) {
-    const other = seen.get(name.toLowerCase());
-    if (other !== undefined) {
+  const folders = new Folders();
+  for (const name of names) folders.add(name);
+}
+
+/** Names whose folders differ on every file system. */
+export class Folders {
+  readonly #names = new Map<string, string>();
+
+  /** Adds a name; E_NAME where another one has its folder where case is ignored. */
+  add(name: string): void {
+    const folder = name.toLowerCase();
+    const other = this.#names.get(folder);
+    if (other !== undefined && other !== name) {
       const why = `variable names '${other}' and '${name}' are one folder on file systems that ignore case`;
       throw new FlowError("E_NAME", `${why}; rename one of them`);
     }
-    seen.set(name.toLowerCase(), name);
+    this.#names.set(folder, name);
   }
 }

@@ -4,7 +4,7 @@ import { type Shape, sameShape, typeText } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { currentBuilder, type GraphBuilder } from "../graph/trace.js";
 import { checkInitializer, type Initializer } from "../initializers/initializer.js";
-import { checkDistinct, checkFileName, checkName } from "./names.js";
+import { checkFileName, checkName, Folders } from "./names.js";
 import type { Regularizer } from "./regularizers.js";
 
 /** A variable as the whole session knows it. */
@@ -64,16 +64,22 @@ export interface VariableDefaults {
 /** The variables of a job while it is traced and compiled. */
 export class JobVariables {
   readonly all = new Map<string, JobVariable>();
+  readonly #folders = new Folders();
   constructor(
     readonly registry: VariableRegistry,
     readonly builder: GraphBuilder,
     readonly defaults: VariableDefaults = {},
-  ) {}
+  ) {
+    for (const { name } of registry.all()) this.#folders.add(name);
+  }
 
   /** The same variables for a builder that goes on from this one's graph. */
   fork(builder: GraphBuilder): JobVariables {
     const copy = new JobVariables(this.registry, builder, this.defaults);
-    for (const [name, variable] of this.all) copy.all.set(name, variable);
+    for (const [name, variable] of this.all) {
+      copy.all.set(name, variable);
+      copy.#folders.add(name);
+    }
     return copy;
   }
 
@@ -86,10 +92,7 @@ export class JobVariables {
   create(spec: VariableSpec, trainable: boolean): Blob {
     const earlier = this.registry.get(spec.name);
     if (earlier !== undefined) checkSame(earlier, spec, this.builder.job);
-    else
-      checkDistinct(
-        new Set([...this.registry.all(), ...[...this.all.values()].map((v) => v.spec), spec].map((s) => s.name)),
-      );
+    this.#folders.add(spec.name);
     this.builder.claim(spec.name, "getVariable");
     const blob = this.builder.input("variable", { name: spec.name, dtype: spec.dtype, shape: spec.shape });
     this.all.set(spec.name, { spec: earlier ?? spec, blob, trainable });

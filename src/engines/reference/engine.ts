@@ -1,4 +1,5 @@
 import { bug } from "../../core/errors.js";
+import { sizeOf } from "../../core/shape.js";
 import { type Tensor, zeros } from "../../core/tensor.js";
 import type { Blob } from "../../graph/blob.js";
 import { inputsOf } from "../../graph/graph.js";
@@ -24,7 +25,7 @@ function openSession(): EngineSession {
     async extend(program) {
       for (const job of program.jobs) jobs.set(job.name, job);
       for (const [name, { dtype, shape }] of program.variables)
-        if (!values.has(name)) values.set(name, toArray64(zeros(dtype, shape)));
+        if (!values.has(name)) values.set(name, { dtype, shape, data: new Float64Array(sizeOf(shape)) });
     },
     async run(name, feeds) {
       const { graph } = jobs.get(name) ?? fail(`job '${name}' is unknown`);

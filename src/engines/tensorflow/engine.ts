@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { bug, FlowError } from "../../core/errors.js";
+import { sizeOf } from "../../core/shape.js";
 import { type Tensor, zeros } from "../../core/tensor.js";
 import type { BlobType } from "../../graph/blob.js";
 import {
@@ -46,6 +47,8 @@ class TensorFlowSession implements EngineSession {
   #jobs: ReadonlyMap<string, Job> = new Map();
   #variables: ReadonlyMap<string, Variable> = new Map();
   #model: Model | undefined;
+  /** Values read along with one that was viewed; a step or a write makes them old. */
+  #viewed = new Map<string, Tensor>();
   #count = 0;
   constructor(
     readonly runtime: Runtime,
@@ -81,19 +84,22 @@ class TensorFlowSession implements EngineSession {
     for (const { name } of added) this.options.onModel?.(name, "saved_model.pb", bytes);
     const model = await this.runtime.load(bytes);
     try {
-      const fresh = [...variables].filter(([name]) => !this.#variables.has(name));
-      // One call for all: TensorFlow prepares each new set of fetches for longer than it runs it.
-      if (fresh.length > 0)
-        await model.run(
-          [],
-          fresh.map(([, { zeroed }]) => zeroed),
+      // TensorFlow prepares the graph anew for each set of feeds and fetches, so that few sets are asked for.
+      const fresh = [...variables].flatMap(([name, { zeroed }]) => (this.#variables.has(name) ? [] : [zeroed]));
+      if (fresh.length > 0) await model.run([], fresh);
+      for (const names of this.#groups([...this.#variables.keys()])) {
+        const values = await this.#read(names);
+        await write(
+          model,
+          values.map((tensor, i) => ({ variable: variables.get(names[i]!)!, tensor })),
         );
-      for (const name of this.#variables.keys()) await this.#write(model, variables.get(name)!, await this.read(name));
+      }
     } catch (error) {
       await model.release();
       throw error;
     }
     await this.#model?.release();
+    this.#viewed.clear();
     [this.#model, this.#jobs, this.#variables] = [model, jobs, variables];
   }
 
@@ -107,6 +113,7 @@ class TensorFlowSession implements EngineSession {
     } = found("job", name, this.#jobs);
     const fed = feeds.map((feed, i) => feedOf(labels[i]!, feed));
     const model = this.#loaded();
+    this.#viewed.clear();
     const results = await model.run(fed, [...outputs, done], { keep: true }).catch((cause: unknown) => {
       throw ofJob(name, cause);
     });
@@ -127,21 +134,26 @@ class TensorFlowSession implements EngineSession {
   }
 
   async read(name: string): Promise<Tensor> {
-    const {
-      read,
-      type: { dtype, shape },
-    } = found("variable", name, this.#variables);
-    const [value] = await this.#loaded().run([], [read]);
-    return fromEdge(dtype, shape, value!);
+    const [value] = await this.#read([name]);
+    return value!;
   }
 
-  async write(name: string, value: Tensor): Promise<void> {
-    await this.#write(this.#loaded(), found("variable", name, this.#variables), value);
+  async write(name: string, tensor: Tensor): Promise<void> {
+    this.#viewed.clear();
+    await write(this.#loaded(), [{ variable: found("variable", name, this.#variables), tensor }]);
   }
 
-  /** A copy: the value itself lies in TensorFlow. */
-  view(name: string): Promise<Tensor> {
-    return this.read(name);
+  /** A copy: the value itself lies in TensorFlow. Those that follow in the order of names are read along, for who saves them all. */
+  async view(name: string): Promise<Tensor> {
+    if (!this.#viewed.has(name)) {
+      const names = [...this.#variables.keys()].sort();
+      const group = this.#groups(names.slice(names.indexOf(name)))[0]!;
+      const values = await this.#read(group);
+      this.#viewed = new Map(group.map((one, i) => [one, values[i]!]));
+    }
+    const value = this.#viewed.get(name)!;
+    this.#viewed.delete(name);
+    return value;
   }
 
   /** Collects next values, which one native call writes. */
@@ -155,15 +167,11 @@ class TensorFlowSession implements EngineSession {
         return tensor;
       },
       commit: async () => {
-        const writes = [...staged].map(([name, tensor]) => ({
-          ...found("variable", name, this.#variables),
-          tensor,
-        }));
-        if (writes.length > 0)
-          await this.#loaded().run(
-            writes.map(({ value, tensor }) => feedOf(value, tensor)),
-            writes.map(({ written }) => written),
-          );
+        this.#viewed.clear();
+        await write(
+          this.#loaded(),
+          [...staged].map(([name, tensor]) => ({ variable: found("variable", name, this.#variables), tensor })),
+        );
         staged.clear();
       },
       discard: () => staged.clear(),
@@ -177,14 +185,48 @@ class TensorFlowSession implements EngineSession {
     this.#variables = new Map();
   }
 
-  async #write(model: Model, { value, written, type: { dtype } }: Variable, tensor: Tensor): Promise<void> {
-    await model.run([feedOf(value, { ...tensor, dtype } as Tensor)], [written]);
+  async #read(names: readonly string[]): Promise<readonly Tensor[]> {
+    const variables = names.map((name) => found("variable", name, this.#variables));
+    const values = await this.#loaded().run(
+      [],
+      variables.map(({ read }) => read),
+    );
+    return variables.map(({ type: { dtype, shape } }, i) => fromEdge(dtype, shape, values[i]!));
+  }
+
+  /** Names in runs of some 64 MB together: that many values are on their way at once. */
+  #groups(names: readonly string[]): readonly (readonly string[])[] {
+    const groups: string[][] = [];
+    let bytes = Infinity;
+    for (const name of names) {
+      bytes += 8 * sizeOf(this.#variables.get(name)!.type.shape);
+      if (bytes > groupBytes) {
+        groups.push([]);
+        bytes = 0;
+      }
+      groups.at(-1)!.push(name);
+    }
+    return groups;
   }
 
   #loaded(): Model {
     if (this.#model === undefined) throw bug("tensorflow engine: nothing has been loaded");
     return this.#model;
   }
+}
+
+const groupBytes = 64 * 2 ** 20;
+
+/** Writes variables in one native call. */
+async function write(
+  model: Model,
+  writes: readonly { readonly variable: LoweredVariable & { readonly type: BlobType }; readonly tensor: Tensor }[],
+): Promise<void> {
+  if (writes.length === 0) return;
+  await model.run(
+    writes.map(({ variable, tensor }) => feedOf(variable.value, { ...tensor, dtype: variable.type.dtype } as Tensor)),
+    writes.map(({ variable }) => variable.written),
+  );
 }
 
 /** TensorFlow's words name the node, whose name has the op's in it; this adds the job's. */

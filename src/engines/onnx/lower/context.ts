@@ -47,6 +47,16 @@ export class Lowering {
     return this.nodeOf(op, inputs, attributes, domain === undefined ? {} : { domain })[0]!;
   }
 
+  /** Gives a value that one of the nodes from `first` on makes another name; false where none of them makes it. */
+  rename(value: string, name: string, first: number): boolean {
+    const some = this.nodes.slice(first);
+    if (!some.some(({ outputs }) => outputs.includes(value))) return false;
+    const renamed = (names: readonly string[]): readonly string[] => names.map((n) => (n === value ? name : n));
+    for (const [i, node] of some.entries())
+      this.nodes[first + i] = { ...node, inputs: renamed(node.inputs), outputs: renamed(node.outputs) };
+    return true;
+  }
+
   /** An initializer; equal ones are shared. */
   tensor(tensor: Tensor): string {
     const key = `${tensor.dtype}[${tensor.shape.join(",")}] ${Buffer.from(bytesOf(tensor)).toString("base64")}`;

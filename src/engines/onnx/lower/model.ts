@@ -33,6 +33,13 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
     "onnx.gemm": gemm,
     "onnx.convBias": convBias,
   };
+  const labels = [
+    ...graph.outputs.map((_, i) => `out:${i}`),
+    ...[...graph.updates.keys()].map((v) => `next:${v}`),
+    ...graph.checks.map((_, i) => `check:${i}`),
+  ];
+  const roots = rootsOf(graph);
+  const leaving = new Map(roots.map((blob, i) => [blob, labels[i]!]));
   for (const node of graph.nodes) {
     if (node.op === "placeholder" || node.op === "variable") continue;
     const emitter = rows[node.op];
@@ -48,28 +55,28 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
       ),
     ].flat();
     for (const [i, output] of node.outputs.entries()) {
-      names.set(output, made[i]!);
-      values.push({ ...port(output, made[i]!), dtype: output.dtype });
+      const label = leaving.get(output);
+      // float16 leaves as float32, by a cast below.
+      const direct = label !== undefined && !portable && output.dtype !== "float16";
+      const named = direct && to.rename(made[i]!, label, first) ? label : made[i]!;
+      names.set(output, named);
+      values.push({ ...port(output, named), dtype: output.dtype });
     }
     if (portable && node.name !== undefined)
       for (let i = first; i < to.nodes.length; i++)
         to.nodes[i] = { ...to.nodes[i]!, name: `${node.name}/${to.nodes[i]!.op}_${i}` };
   }
-  const labels = [
-    ...graph.outputs.map((_, i) => `out:${i}`),
-    ...[...graph.updates.keys()].map((v) => `next:${v}`),
-    ...graph.checks.map((_, i) => `check:${i}`),
-  ];
-  // A root may be an input, an initializer, or asked for twice, so each leaves through a node of its own.
-  const outputs = rootsOf(graph).map((blob, i) => {
+  // A root that is an input or an initializer, or is asked for twice, leaves through a node of its own.
+  const outputs = roots.map((blob, i) => {
     const value = names.get(blob)!;
-    to.nodes.push({
-      op: "Identity",
-      name: `output_${i}`,
-      inputs: [blob.dtype === "float16" ? to.cast(value, "float32") : value],
-      outputs: [labels[i]!],
-      attributes: {},
-    });
+    if (value !== labels[i])
+      to.nodes.push({
+        op: "Identity",
+        name: `output_${i}`,
+        inputs: [blob.dtype === "float16" ? to.cast(value, "float32") : value],
+        outputs: [labels[i]!],
+        attributes: {},
+      });
     return port(blob, labels[i]!);
   });
   return { name, inputs, outputs, initializers: to.initializers, nodes: to.nodes, values };

@@ -1,7 +1,7 @@
 import { FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
 import { edgeType, type Port } from "../encode.js";
-import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
+import { type LoadOptions, type Model, type Runtime, unfitOptimizers, type Value } from "./runtime.js";
 
 type Ort = typeof import("onnxruntime-node");
 type OrtTensor = import("onnxruntime-node").Tensor;
@@ -26,6 +26,7 @@ export async function openBinding(): Promise<Runtime> {
       const session = await explained(() =>
         ort.InferenceSession.create(bytes, {
           logSeverityLevel: 3,
+          extra: { optimization: { disable_specified_optimizers: unfitOptimizers.join(";") } },
           ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
           ...(fusions ? {} : { graphOptimizationLevel: "basic" as const }),
         }),

@@ -2,7 +2,7 @@ import { bug, FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
 import { edgeType, onnxElementType, type Port } from "../encode.js";
 import { libraryPath } from "./library.js";
-import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
+import { type LoadOptions, type Model, type Runtime, unfitOptimizers, type Value } from "./runtime.js";
 
 type Koffi = typeof import("koffi")["default"];
 /** A pointer; 0 is null. */
@@ -27,6 +27,7 @@ const table = {
   ReleaseSession: [95, "void", ["void *"]],
   ReleaseValue: [96, "void", ["void *"]],
   ReleaseSessionOptions: [100, "void", ["void *"]],
+  AddSessionConfigEntry: [130, "void *", ["void *", "const char *", "const char *"]],
 } as const;
 type Api = Record<keyof typeof table, NativeFunction>;
 
@@ -106,6 +107,9 @@ class CApi implements Runtime {
     const options = this.#made((out) => this.api.CreateSessionOptions(out));
     try {
       if (threads !== undefined) this.check(this.api.SetIntraOpNumThreads(options, threads));
+      this.check(
+        this.api.AddSessionConfigEntry(options, "optimization.disable_specified_optimizers", unfitOptimizers.join(";")),
+      );
       if (!fusions) this.check(this.api.SetSessionGraphOptimizationLevel(options, basicOptimizations));
       const out = cell();
       this.check(await call(this.api.CreateSessionFromArray, this.#env, bytes, bytes.byteLength, options, out));
