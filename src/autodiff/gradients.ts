@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import { Blob } from "../graph/blob.js";
 import { currentBuilder, textOf } from "../graph/trace.js";
@@ -45,7 +45,7 @@ export function gradients(
   if (unconnectedGradients !== "error" && unconnectedGradients !== "zero")
     throw new FlowError(
       "E_ARGUMENT",
-      `gradients: unconnectedGradients is '${String(unconnectedGradients)}', expected "error" or "zero"`,
+      `gradients: unconnectedGradients is ${plainText(unconnectedGradients)}, expected "error" or "zero"`,
     );
   const targets = floats("ys", ys);
   const sources = floats("xs", xs);

@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, textOfValue } from "../core/errors.js";
 import type { Json } from "../core/json.js";
 import { EXTRAS_LIMIT } from "./meta.js";
 
@@ -31,7 +31,7 @@ function checkValue(where: string, value: unknown, path: string, above: readonly
     if (!Number.isFinite(value)) throw refusal(String(value));
     return;
   }
-  if (typeof value !== "object") throw refusal(typeof value);
+  if (typeof value !== "object") throw refusal(textOfValue(value));
   if (above.includes(value)) throw refusal("one of the objects that contain it");
   if (above.length === DEEPEST) throw refusal(`more than ${DEEPEST} levels deep`);
   const inner = [...above, value];

@@ -1,4 +1,4 @@
-import { FlowError, nearest } from "../core/errors.js";
+import { FlowError, nearest, textOfValue } from "../core/errors.js";
 import { matchesAny, type Pattern } from "../core/pattern.js";
 import { checkName } from "../variables/names.js";
 import { shown } from "./contents.js";
@@ -76,7 +76,7 @@ function rulesOf(where: string, rename: unknown): readonly (readonly [Pattern, s
     const expected = `expected {"old-*": "new-*"}, [[pattern, "new"], ...] or a function`;
     throw new FlowError("E_ARGUMENT", `${where}: rename ${what}, ${expected}`);
   };
-  if (typeof rename !== "object" || rename === null) refuse(`is ${rename === null ? "null" : typeof rename}`);
+  if (typeof rename !== "object" || rename === null) refuse(`is ${textOfValue(rename)}`);
   const rules: readonly unknown[] = Array.isArray(rename) ? rename : Object.entries(rename as object);
   for (const rule of rules) {
     if (!Array.isArray(rule) || rule.length !== 2) refuse("has a rule that is no pair");

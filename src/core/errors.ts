@@ -134,6 +134,14 @@ export function textOfValue(value: unknown): string {
   return `the ${typeof value} ${typeof value === "string" ? `'${value}'` : String(value)}`;
 }
 
+/** How a message gives a value whose kind may be right: as it is typed, `1.5`, `'x'`, `[1,2]`, or else as `textOfValue` names it. */
+export function plainText(value: unknown): string {
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof value === "string") return `'${value}'`;
+  const short = Array.isArray(value) && value.flat().length <= 20 && !value.flat().some(Array.isArray);
+  return short ? `[${value.map(plainText).join(",")}]` : textOfValue(value);
+}
+
 /** The class of an object that is not a plain one. */
 function className(value: object): string | undefined {
   const prototype: unknown = Object.getPrototypeOf(value);

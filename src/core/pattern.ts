@@ -1,4 +1,4 @@
-import { FlowError } from "./errors.js";
+import { FlowError, textOfValue } from "./errors.js";
 
 /**
  * Chooses names: a RegExp that is found in the name, or a string that is the whole name, where `*` stands for any
@@ -18,7 +18,7 @@ export function patternList(where: string, value: Pattern | readonly Pattern[] |
     if ((typeof pattern !== "string" && !(pattern instanceof RegExp)) || pattern === "")
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: a pattern is ${pattern === "" ? "empty" : pattern === null ? "null" : typeof pattern}, expected a string such as "dense1-*" or a RegExp`,
+        `${where}: a pattern is ${pattern === "" ? "empty" : textOfValue(pattern)}, expected a string such as "dense1-*" or a RegExp`,
       );
   }
   return list;

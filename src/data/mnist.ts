@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { allocate } from "../core/dtype.js";
-import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import { streamOf } from "../core/rng.js";
 import { Batches } from "./batch.js";
 import { download } from "./download.js";
@@ -70,16 +70,19 @@ export async function loadMnist(
   } = options;
   const format = String(dataFormat).toUpperCase();
   if (format !== "NCHW" && format !== "NHWC")
-    throw new FlowError("E_ARGUMENT", `data.loadMnist: dataFormat is '${dataFormat}', expected "NCHW" or "NHWC"`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `data.loadMnist: dataFormat is ${plainText(dataFormat)}, expected "NCHW" or "NHWC"`,
+    );
   if (typeof outDir !== "string")
     throw new FlowError(
       "E_ARGUMENT",
       `data.loadMnist: outDir is ${textOfValue(outDir)}, expected the path of a folder`,
     );
   if (typeof shuffle !== "boolean")
-    throw new FlowError("E_ARGUMENT", `data.loadMnist: shuffle is ${String(shuffle)}, expected true or false`);
+    throw new FlowError("E_ARGUMENT", `data.loadMnist: shuffle is ${plainText(shuffle)}, expected true or false`);
   if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new FlowError("E_ARGUMENT", `data.loadMnist: seed is ${String(seed)}, expected an integer from 0`);
+    throw new FlowError("E_ARGUMENT", `data.loadMnist: seed is ${plainText(seed)}, expected an integer from 0`);
   checkBatchSize("trainBatchSize", trainBatchSize, 60_000);
   checkBatchSize("testBatchSize", testBatchSize, 10_000);
   const [trainImages, trainLabels, testImages, testLabels] = await find(outDir, url, hashCheck);
@@ -113,7 +116,7 @@ function checkBatchSize(name: string, size: number, count: number): void {
   });
   throw new FlowError(
     "E_ARGUMENT",
-    `data.loadMnist: ${name} is ${size}, expected an integer that divides ${count}, such as ${[...new Set(near)].join(" or ")}`,
+    `data.loadMnist: ${name} is ${plainText(size)}, expected an integer that divides ${count}, such as ${[...new Set(near)].join(" or ")}`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 
 /** What happens to elements that do not fill a batch at the end of an epoch. */
 export type LastBatch = "keep" | "drop" | "pad";
@@ -57,7 +57,7 @@ export function planOf(where: string, options: BatchOptions, length: number | nu
   const { batchSize, shuffle = false, shuffleBuffer, shard = { index: 0, count: 1 }, lastBatch } = options;
   integer(where, "batchSize", batchSize, 1);
   if (typeof shuffle !== "boolean")
-    throw new FlowError("E_ARGUMENT", `${where}: shuffle is ${String(shuffle)}, expected true or false`);
+    throw new FlowError("E_ARGUMENT", `${where}: shuffle is ${plainText(shuffle)}, expected true or false`);
   if (options.seed !== undefined) integer(where, "seed", options.seed, 0);
   if (options.prefetch !== undefined) integer(where, "prefetch", options.prefetch, 0);
   if (options.epochs !== undefined && options.epochs !== Number.POSITIVE_INFINITY)
@@ -81,7 +81,7 @@ export function planOf(where: string, options: BatchOptions, length: number | nu
   if (lastBatch !== undefined && lastBatch !== "keep" && lastBatch !== "drop" && lastBatch !== "pad")
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: lastBatch is '${String(lastBatch)}', expected "keep", "drop" or "pad"`,
+      `${where}: lastBatch is ${plainText(lastBatch)}, expected "keep", "drop" or "pad"`,
     );
   const whole = length !== null && length % (batchSize * shard.count) === 0;
   if (lastBatch === undefined && !whole)
@@ -106,7 +106,7 @@ export function planOf(where: string, options: BatchOptions, length: number | nu
 
 function integer(where: string, what: string, value: unknown, least: number): void {
   if (!Number.isSafeInteger(value) || (value as number) < least)
-    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${String(value)}, expected an integer from ${least}`);
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${plainText(value)}, expected an integer from ${least}`);
 }
 
 /**

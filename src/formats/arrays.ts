@@ -1,5 +1,5 @@
 import { PIECE } from "../checkpoint/files.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { matchesAny, type Pattern, patternList } from "../core/pattern.js";
 import { bytesOf, fromBytes, NdArray } from "../core/tensor.js";
 import type { TypedVariable } from "./model.js";
@@ -78,7 +78,7 @@ export async function writeArrays(
     if (!(array instanceof NdArray))
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: '${name}' is ${array === null ? "null" : typeof array}, expected an NdArray: new flow.NdArray(data, shape)`,
+        `${where}: '${name}' is ${textOfValue(array)}, expected an NdArray: new flow.NdArray(data, shape)`,
       );
     return variableOf(name, array);
   });
@@ -102,6 +102,6 @@ function checkPath(where: string, path: unknown): void {
   if (typeof path === "string" && path !== "" && !path.includes("\0")) return;
   throw new FlowError(
     "E_ARGUMENT",
-    `${where}: the path is ${path === "" ? "empty" : typeof path}, expected a string without NUL`,
+    `${where}: the path is ${path === "" ? "empty" : textOfValue(path)}, expected a string without NUL`,
   );
 }

@@ -1,5 +1,5 @@
 import { type Rename, renamed } from "../checkpoint/rename.js";
-import { checkOptions, FlowError, nearest } from "../core/errors.js";
+import { checkOptions, FlowError, nearest, plainText } from "../core/errors.js";
 import { matchesAny, type Pattern, patternList, unusedPatterns } from "../core/pattern.js";
 import { type NamePreset, presets } from "./bert-names.js";
 import type { TypedVariable } from "./model.js";
@@ -99,7 +99,7 @@ function presetOf(where: string, name: string | undefined): NamePreset | undefin
   const known = `known are ${Object.keys(presets).join(", ")}`;
   throw new FlowError(
     "E_OPTION",
-    `${where}: unknown preset '${name}'; ${near === undefined ? known : `did you mean '${near}'?`}`,
+    `${where}: unknown preset ${plainText(name)}; ${near === undefined ? known : `did you mean '${near}'?`}`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { bug, FlowError } from "../core/errors.js";
+import { bug, FlowError, textOfValue } from "../core/errors.js";
 import { typeText } from "../core/shape.js";
 import { Blob, type BlobType, type Operators } from "./blob.js";
 import { type AxisRule, carryExtent } from "./extent.js";
@@ -197,10 +197,7 @@ export function emitAll<A extends Attrs>(
   const builder = currentBuilder(op.name);
   for (const [i, input] of inputs.entries()) {
     if (!(input instanceof Blob)) {
-      throw new FlowError(
-        "E_ARGUMENT",
-        `${op.name}: input ${i} is ${input === null ? "null" : typeof input}, expected a Blob`,
-      );
+      throw new FlowError("E_ARGUMENT", `${op.name}: input ${i} is ${textOfValue(input)}, expected a Blob`);
     }
   }
   const inferred = op.infer(inputs, attrs);
@@ -245,7 +242,7 @@ export function namespace<T>(name: string, fn?: () => T): T | Disposable {
   if (typeof name !== "string" || name === "")
     throw new FlowError(
       "E_NAME",
-      `scope.namespace: the name is ${name === "" ? "empty" : typeof name}, expected a string such as "tower"`,
+      `scope.namespace: the name is ${name === "" ? "empty" : textOfValue(name)}, expected a string such as "tower"`,
     );
   return scoped("scope.namespace", builder.namespaces, name, fn);
 }
@@ -258,7 +255,7 @@ export function scoped<E, T>(where: string, stack: E[], entry: E, fn: (() => T) 
   if (fn !== undefined && typeof fn !== "function")
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: the last argument is ${fn === null ? "null" : typeof fn}, expected a function, or nothing and a using declaration`,
+      `${where}: the last argument is ${textOfValue(fn)}, expected a function, or nothing and a using declaration`,
     );
   stack.push(entry);
   const depth = stack.length;

@@ -1,5 +1,5 @@
 import type { DType } from "../core/dtype.js";
-import { FlowError, nearest } from "../core/errors.js";
+import { FlowError, nearest, textOfValue } from "../core/errors.js";
 import {
   constantInitializer,
   type Initializer,
@@ -46,7 +46,7 @@ export function initializerFromConf(where: string, conf: Initializer | Initializ
   if (typeof conf !== "object" || conf === null)
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: got ${typeof conf}, expected an initializer or { constant_conf: { value: 10 } }`,
+      `${where}: got ${textOfValue(conf)}, expected an initializer or { constant_conf: { value: 10 } }`,
     );
   if (typeof conf.kind === "string") return conf as Initializer;
   const entries = Object.entries(conf as InitializerConf);

@@ -1,5 +1,5 @@
 import { type DataOf, type DType, isFloat } from "../core/dtype.js";
-import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import { Rng, type Stream } from "../core/rng.js";
 import type { Shape } from "../core/shape.js";
 import { roundHalves, type Tensor, zeros } from "../core/tensor.js";
@@ -21,10 +21,7 @@ export interface InitializerDType {
 
 function number(where: string, name: string, value: unknown): number {
   if (typeof value !== "number" || Number.isNaN(value))
-    throw new FlowError(
-      "E_ARGUMENT",
-      `${where}: ${name} is ${typeof value === "number" ? "NaN" : typeof value}, expected a number`,
-    );
+    throw new FlowError("E_ARGUMENT", `${where}: ${name} is ${plainText(value)}, expected a number`);
   return value;
 }
 

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Initializer } from "./initializer.js";
 
@@ -44,7 +44,7 @@ export interface VarianceScalingOptions extends DataFormatOption {
 function oneOf<const T extends string>(where: string, what: string, value: unknown, allowed: readonly T[]): T {
   const found = allowed.find((name) => typeof value === "string" && name === value.toLowerCase());
   if (found === undefined)
-    throw new FlowError("E_ARGUMENT", `${where}: ${what} is '${String(value)}', expected ${allowed.join(", ")}`);
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${plainText(value)}, expected ${allowed.join(", ")}`);
   return found;
 }
 
@@ -54,7 +54,10 @@ function layoutOf(where: string, dataFormat: string): "" | "first" | "last" {
   if (format === "") return "";
   if (format.startsWith("NC")) return "first";
   if (format.startsWith("N") && format.endsWith("C")) return "last";
-  throw new FlowError("E_ARGUMENT", `${where}: dataFormat is '${dataFormat}', expected one such as 'NCHW' or 'NHWC'`);
+  throw new FlowError(
+    "E_ARGUMENT",
+    `${where}: dataFormat is ${plainText(dataFormat)}, expected one such as 'NCHW' or 'NHWC'`,
+  );
 }
 
 /** Fans of a weight stored output first: fan in is `prod(shape[1:])`, fan out `shape[0]` times the kernel's size. */
@@ -107,7 +110,7 @@ export function varianceScalingInitializer(options: VarianceScalingOptions = {})
   checkOptions(where, options, ["scale", "mode", "distribution", "dataFormat"]);
   const { scale = 1, mode = "fan_in", distribution = "truncated_normal", dataFormat = "" } = options;
   if (!(typeof scale === "number" && scale > 0 && Number.isFinite(scale)))
-    throw new FlowError("E_ARGUMENT", `${where}: scale is ${scale}, expected a number above 0`);
+    throw new FlowError("E_ARGUMENT", `${where}: scale is ${plainText(scale)}, expected a number above 0`);
   layoutOf(where, dataFormat);
   return Object.freeze({
     kind: "varianceScaling",
@@ -173,7 +176,7 @@ export function kaimingInitializer(shape: Shape, options: KaimingOptions = {}): 
     dataFormat = "NCHW",
   } = options;
   if (!Array.isArray(shape) || !shape.every((d) => Number.isInteger(d) && d > 0))
-    throw new FlowError("E_ARGUMENT", `${where}: shape is ${JSON.stringify(shape)}, expected positive integers`);
+    throw new FlowError("E_ARGUMENT", `${where}: shape is ${plainText(shape)}, expected positive integers`);
   const gains = { tanh: 5 / 3, sigmoid: 1, relu: Math.SQRT2, leaky_relu: Math.sqrt(2 / (1 + negativeSlope ** 2)) };
   const kind = oneOf(where, "distribution", distribution, ["random_normal", "random_uniform"]);
   const fan = fanOf(oneOf(where, "mode", mode, ["fan_in", "fan_out", "fan_avg"]), fansOf(where, shape, dataFormat));

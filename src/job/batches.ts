@@ -1,5 +1,5 @@
 import type { DType } from "../core/dtype.js";
-import { FlowError } from "../core/errors.js";
+import { FlowError, plainText } from "../core/errors.js";
 import { streamOf } from "../core/rng.js";
 import type { NdArray } from "../core/tensor.js";
 import type { Batches } from "../data/batch.js";
@@ -36,7 +36,7 @@ export function batches(source: unknown, options: BatchOptions): BatchSource<unk
   if (given !== undefined && given !== null && (typeof given !== "string" || !/^[\w.+-]{1,200}$/.test(given)))
     throw new FlowError(
       "E_NAME",
-      `data.batches: the name is ${JSON.stringify(given)}, expected 1 to 200 letters, digits and _ . + -, or null`,
+      `data.batches: the name is ${plainText(given)}, expected 1 to 200 letters, digits and _ . + -, or null`,
     );
   const where = typeof given === "string" ? `data.batches '${given}'` : "data.batches";
   const { plan, feeder } = readerOf(where, source, options);

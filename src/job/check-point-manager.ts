@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { best, damageOf, type Entry, listing, prune, type Retention, recordJson } from "../checkpoint/manager.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import type { Json } from "../core/json.js";
 import { CheckPoint, type LoadOptions, loadOptions, type SaveOptions } from "./check-point.js";
 import { RECORD } from "./stateful.js";
@@ -40,22 +40,22 @@ export class SimpleCheckPointManager {
     if (typeof rootPath !== "string" || rootPath === "")
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: rootPath is ${rootPath === "" ? "empty" : typeof rootPath}, expected a path`,
+        `${where}: rootPath is ${rootPath === "" ? "empty" : textOfValue(rootPath)}, expected a path`,
       );
     checkOptions(where, all, ["prefix", "keepLast", "keepBest", "mode", "keepEvery"]);
     const { prefix: start = "snapshot_", ...retention } = all;
     if (typeof start !== "string" || !/^([\w+-][\w.+-]{0,99})?$/.test(start))
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: prefix is ${JSON.stringify(start)}, expected letters, digits and _ . + -, no dot first, at most 100`,
+        `${where}: prefix is ${plainText(start)}, expected letters, digits and _ . + -, no dot first, at most 100`,
       );
     for (const key of ["keepLast", "keepBest", "keepEvery"] as const) {
       const value = retention[key];
       if (value !== undefined && (!Number.isSafeInteger(value) || value < 1))
-        throw new FlowError("E_ARGUMENT", `${where}: ${key} is ${String(value)}, expected an integer from 1`);
+        throw new FlowError("E_ARGUMENT", `${where}: ${key} is ${plainText(value)}, expected an integer from 1`);
     }
     if (retention.mode !== undefined && retention.mode !== "min" && retention.mode !== "max")
-      throw new FlowError("E_ARGUMENT", `${where}: mode is '${String(retention.mode)}', expected "min" or "max"`);
+      throw new FlowError("E_ARGUMENT", `${where}: mode is ${plainText(retention.mode)}, expected "min" or "max"`);
     this.#root = rootPath;
     this.#prefix = start;
     this.#retention = retention;
@@ -116,7 +116,7 @@ export class SimpleCheckPointManager {
   save(options: ManagedSaveOptions = {}): Promise<string> {
     const { metric, ...rest } = checkOptions(`${this.#where}.save`, options, ["metric", "extras", "background"]);
     if (metric !== undefined && typeof metric !== "number")
-      throw new FlowError("E_ARGUMENT", `${this.#where}.save: metric is ${typeof metric}, expected a number`);
+      throw new FlowError("E_ARGUMENT", `${this.#where}.save: metric is ${textOfValue(metric)}, expected a number`);
     const path = join(this.#root, this.#freshName());
     const saved = this.#record(Number.isFinite(metric) ? metric! : null);
     // The save itself waits for it, and has its error.

@@ -1,7 +1,7 @@
 import { checkExtras } from "../checkpoint/extras.js";
 import { missingLine, type ReadOptions, readOptions } from "../checkpoint/read.js";
 import { checkTarget, saveCheckpoint } from "../checkpoint/write.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import type { Json } from "../core/json.js";
 import type { Tensor } from "../core/tensor.js";
 import { planModelLoad } from "../formats/load.js";
@@ -230,7 +230,7 @@ function outside(method: string): Session {
 function checkPath(method: string, path: unknown): void {
   const what =
     typeof path !== "string"
-      ? `is ${typeof path}`
+      ? `is ${textOfValue(path)}`
       : path === ""
         ? "is empty"
         : path.includes("\0")
@@ -243,6 +243,6 @@ function checkPath(method: string, path: unknown): void {
 function checkFlags(where: string, flags: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(flags)) {
     if (typeof value !== "boolean")
-      throw new FlowError("E_ARGUMENT", `${where}: ${name} is ${String(value)}, expected true or false`);
+      throw new FlowError("E_ARGUMENT", `${where}: ${name} is ${plainText(value)}, expected true or false`);
   }
 }

@@ -1,4 +1,4 @@
-import { FlowError, nearest } from "../core/errors.js";
+import { FlowError, nearest, plainText } from "../core/errors.js";
 import type { Engine } from "../engines/engine.js";
 
 /** Settings of a session; fixed when it starts. */
@@ -31,7 +31,7 @@ export function checkEngine(name: string): string {
   const near = nearest(name, Object.keys(engines));
   throw new FlowError(
     "E_ENGINE",
-    `engine '${name}' is unknown; ${near === undefined ? `known are ${Object.keys(engines).join(", ")}` : `did you mean '${near}'?`}`,
+    `engine ${plainText(name)} is unknown; ${near === undefined ? `known are ${Object.keys(engines).join(", ")}` : `did you mean '${near}'?`}`,
   );
 }
 

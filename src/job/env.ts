@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, plainText, textOfValue } from "../core/errors.js";
 import { defaultSession } from "./session.js";
 
 /** A machine of a cluster, by address. */
@@ -62,7 +62,7 @@ export function machine(...given: readonly (string | Machine | readonly (string 
 
 function port(where: string, value: number): number {
   if (!Number.isInteger(value) || value < 1 || value > 65535)
-    throw new FlowError("E_ARGUMENT", `${where}: got ${String(value)}, expected a port from 1 to 65535`);
+    throw new FlowError("E_ARGUMENT", `${where}: got ${plainText(value)}, expected a port from 1 to 65535`);
   return value;
 }
 
@@ -85,7 +85,7 @@ export function dataPort(value: number): boolean {
 /** A folder for the original's logs; kept, nothing is written there.  @flow env.log_dir */
 export function logDir(folder: string): boolean {
   if (typeof folder !== "string" || folder === "")
-    throw new FlowError("E_ARGUMENT", `env.logDir: got ${typeof folder}, expected a folder's path`);
+    throw new FlowError("E_ARGUMENT", `env.logDir: got ${textOfValue(folder)}, expected a folder's path`);
   if (!settable()) return false;
   logFolder = folder;
   return true;
@@ -95,7 +95,7 @@ const level =
   (where: string) =>
   (value: number): boolean => {
     if (!Number.isInteger(value))
-      throw new FlowError("E_ARGUMENT", `${where}: got ${String(value)}, expected an integer`);
+      throw new FlowError("E_ARGUMENT", `${where}: got ${plainText(value)}, expected an integer`);
     return settable();
   };
 
@@ -107,7 +107,7 @@ export const logbuflevel = level("env.logbuflevel");
 /** Taken without effect.  @flow env.grpc_use_no_signal */
 export function grpcUseNoSignal(value = true): boolean {
   if (typeof value !== "boolean")
-    throw new FlowError("E_ARGUMENT", `env.grpcUseNoSignal: got ${typeof value}, expected true or false`);
+    throw new FlowError("E_ARGUMENT", `env.grpcUseNoSignal: got ${textOfValue(value)}, expected true or false`);
   return settable();
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import { exportModel, portable } from "../engines/onnx/export.js";
 import { exportable, exportOpset } from "../engines/onnx/versions.js";
 import { writeFileAside } from "../formats/file.js";
@@ -28,14 +28,14 @@ export function exportOnnx<F extends readonly unknown[], T>(
     if (typeof path !== "string" || path === "" || path.includes("\0"))
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: the path is ${path === "" ? "empty" : typeof path}, expected the path of a file`,
+        `${where}: the path is ${path === "" ? "empty" : textOfValue(path)}, expected the path of a file`,
       );
     checkOptions(where, options, known);
     const { opset = exportOpset } = options;
     if (!Object.hasOwn(exportable, opset))
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: opset is ${opset}, expected one of ${Object.keys(exportable).join(", ")}`,
+        `${where}: opset is ${plainText(opset)}, expected one of ${Object.keys(exportable).join(", ")}`,
       );
     return options;
   };

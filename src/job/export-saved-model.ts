@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { syncDirectory, writeSynced } from "../checkpoint/files.js";
 import { placeDirectory } from "../checkpoint/write.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { exportModel } from "../engines/tensorflow/export.js";
 import { lowers } from "../engines/tensorflow/lower/table.js";
 import { type ExportOptions, exportJob } from "./exported-job.js";
@@ -28,7 +28,10 @@ export function exportSavedModel<F extends readonly unknown[], T>(
 ): Promise<void> {
   const check = (where: string): ExportOptions => {
     if (typeof dir !== "string")
-      throw new FlowError("E_ARGUMENT", `${where}: the path is ${typeof dir}, expected the path of a new directory`);
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${where}: the path is ${textOfValue(dir)}, expected the path of a new directory`,
+      );
     checkOptions(where, options, known);
     return options;
   };

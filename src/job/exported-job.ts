@@ -1,4 +1,4 @@
-import { FlowError, nearest } from "../core/errors.js";
+import { FlowError, nearest, plainText } from "../core/errors.js";
 import type { Tensor } from "../core/tensor.js";
 import type { Engine, NativeJob } from "../engines/engine.js";
 import { planModelLoad } from "../formats/load.js";
@@ -136,7 +136,7 @@ function namesOf(
   )
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: ${key} is ${JSON.stringify(given)}, expected ${count} names, one for each ${key === "inputs" ? "argument" : "result"} of the job`,
+      `${where}: ${key} is ${plainText(given)}, expected ${count} names, one for each ${key === "inputs" ? "argument" : "result"} of the job`,
     );
   return given;
 }

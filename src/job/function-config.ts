@@ -1,5 +1,5 @@
 import { type DType, dtypes } from "../core/dtype.js";
-import { checkOptions, FlowError, nearest } from "../core/errors.js";
+import { checkOptions, FlowError, nearest, plainText, textOfValue } from "../core/errors.js";
 import { camel, type InitializerConf, initializerFromConf } from "../initializers/from-conf.js";
 import type { Initializer } from "../initializers/initializer.js";
 import { Adam } from "../optim/adam.js";
@@ -139,7 +139,7 @@ export function settingsOf(where: string, config: unknown): JobSettings {
   if (read === undefined)
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: functionConfig is ${config === null ? "null" : typeof config}, expected flow.functionConfig()`,
+      `${where}: functionConfig is ${textOfValue(config)}, expected flow.functionConfig()`,
     );
   return read();
 }
@@ -193,7 +193,7 @@ export const FunctionConfig: new () => FunctionConfig = class {
         if (!dtypes().includes(dtype))
           throw new FlowError(
             "E_DTYPE",
-            `functionConfig.defaultDataType: got ${String(dtype)}, expected a dtype such as flow.float`,
+            `functionConfig.defaultDataType: got ${plainText(dtype)}, expected a dtype such as flow.float`,
           );
         say({ dtype });
       },
@@ -290,7 +290,10 @@ function tablesOf(conf: IndexedSlicesOptimizerConf): readonly string[] {
 
 function positive(name: string, value: number): number {
   if (!(typeof value === "number" && value > 0 && Number.isFinite(value)))
-    throw new FlowError("E_ARGUMENT", `functionConfig.train.${name}: got ${String(value)}, expected a positive number`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `functionConfig.train.${name}: got ${plainText(value)}, expected a positive number`,
+    );
   return value;
 }
 

@@ -1,4 +1,4 @@
-import { callSite, checkOptions, FlowError } from "../core/errors.js";
+import { callSite, checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import { activeBuilder } from "../graph/trace.js";
 import { trainStepName } from "../optim/apply.js";
 import { atCallSite, callSiteAbove, fromCallSite } from "./call-site.js";
@@ -88,13 +88,13 @@ export function globalFunction(
       "globalFunction: expected (options, placeholders, function) or (options, function)",
     );
   if (type !== "train" && type !== "predict")
-    throw new FlowError("E_ARGUMENT", `globalFunction: type is '${String(type)}', expected "train" or "predict"`);
+    throw new FlowError("E_ARGUMENT", `globalFunction: type is ${plainText(type)}, expected "train" or "predict"`);
   if (name === undefined || name === "")
     throw new FlowError("E_NAME", 'globalFunction: the job has no name; pass { name: "train_job" }');
   if (!/^[A-Za-z0-9_.+-]{1,170}$/.test(name))
     throw new FlowError(
       "E_NAME",
-      `globalFunction: job name '${name}' may hold letters, digits and _ . + - only, at most 170 (it names a directory of checkpoints)`,
+      `globalFunction: job name ${plainText(name)} may hold letters, digits and _ . + - only, at most 170 (it names a directory of checkpoints)`,
     );
   if ("returns" in options) checkReturns(name, returns);
   const session = defaultSession();
@@ -128,7 +128,7 @@ export function declarationOf(
   if (known === undefined)
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: got ${job === null ? "null" : typeof job}, expected a job as flow.globalFunction gives it`,
+      `${where}: got ${textOfValue(job)}, expected a job as flow.globalFunction gives it`,
     );
   return known;
 }
@@ -159,7 +159,7 @@ function makeJob(session: Session, declaration: Declaration, options: CallOption
   const learningRate = async (at?: number): Promise<number> => {
     const where = `job '${name}'.learningRate`;
     if (at !== undefined && !(Number.isSafeInteger(at) && at >= 0))
-      throw new FlowError("E_ARGUMENT", `${where}: step is ${String(at)}, expected an integer of at least 0`);
+      throw new FlowError("E_ARGUMENT", `${where}: step is ${plainText(at)}, expected an integer of at least 0`);
     const next = await readStep(where, learningRate, at);
     const { objective } = session.job(name).latest.traced;
     return await learningRateAt(objective!.optimizer.schedule, next);
@@ -218,7 +218,7 @@ function call(
       return Promise.reject(
         new FlowError(
           "E_ARGUMENT",
-          `job '${name}': its returns are tp.Callback, so a call is job(...)(callback); got ${typeof callback}`,
+          `job '${name}': its returns are tp.Callback, so a call is job(...)(callback); got ${textOfValue(callback)}`,
         ),
       );
     return result.then(async (value) => {

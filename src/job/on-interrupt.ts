@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { FlowError } from "../core/errors.js";
+import { FlowError, textOfValue } from "../core/errors.js";
 import { defaultSession } from "./session.js";
 
 /** Takes a handler away: call it, or declare it with `using`. */
@@ -25,7 +25,7 @@ export function onInterrupt(callback: () => unknown): Removable {
   if (typeof callback !== "function")
     throw new FlowError(
       "E_ARGUMENT",
-      `train.onInterrupt: got ${callback === null ? "null" : typeof callback}, expected a function such as () => checkPoint.save(path)`,
+      `train.onInterrupt: got ${textOfValue(callback)}, expected a function such as () => checkPoint.save(path)`,
     );
   // A function passed twice is two registrations.
   const entry = (): unknown => callback();

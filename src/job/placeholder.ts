@@ -1,5 +1,5 @@
 import { type DType, dtypes } from "../core/dtype.js";
-import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import { type Shape, sizeOf, typeText } from "../core/shape.js";
 import { type ArrayLike, copyInto, NdArray, type Tensor, zeros } from "../core/tensor.js";
 import type { Blob } from "../graph/blob.js";
@@ -61,28 +61,25 @@ export function makePlaceholder<F extends Form>(
   checkOptions(where, options, ["dtype", "batchAxis", "name"]);
   const { dtype = "float32", batchAxis = 0 } = options;
   if (!Array.isArray(shape) || shape.length === 0)
-    throw new FlowError(
-      "E_SHAPE",
-      `${where}: shape is ${JSON.stringify(shape)}, expected an array of positive integers`,
-    );
+    throw new FlowError("E_SHAPE", `${where}: shape is ${plainText(shape)}, expected an array of positive integers`);
   for (const [axis, size] of shape.entries()) {
     if (size === null && axis > 0)
       throw new FlowError(
         "E_SHAPE",
-        `${where}: dimension ${axis} of ${JSON.stringify(shape)} is null; only the first may be left open`,
+        `${where}: dimension ${axis} of ${plainText(shape)} is null; only the first may be left open`,
       );
     if (size !== null && !(Number.isInteger(size) && (size as number) > 0))
       throw new FlowError(
         "E_SHAPE",
-        `${where}: shape is ${JSON.stringify(shape)}, expected positive integers (null for a first dimension that may differ from call to call)`,
+        `${where}: shape is ${plainText(shape)}, expected positive integers (null for a first dimension that may differ from call to call)`,
       );
   }
   if (!dtypes().includes(dtype))
-    throw new FlowError("E_DTYPE", `${where}: dtype is ${String(dtype)}, expected one of ${dtypes().join(", ")}`);
+    throw new FlowError("E_DTYPE", `${where}: dtype is ${plainText(dtype)}, expected one of ${dtypes().join(", ")}`);
   if (batchAxis !== null && !(Number.isInteger(batchAxis) && batchAxis >= -shape.length && batchAxis < shape.length))
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: batchAxis is ${String(batchAxis)}, expected null or an axis of ${shape.length}`,
+      `${where}: batchAxis is ${plainText(batchAxis)}, expected null or an axis of ${shape.length}`,
     );
   return Object.freeze({ dtype, shape: Object.freeze([...shape]), form });
 }

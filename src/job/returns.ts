@@ -1,5 +1,5 @@
 import { allocate } from "../core/dtype.js";
-import { FlowError } from "../core/errors.js";
+import { FlowError, textOfValue } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import { NdArray } from "../core/tensor.js";
 import { Blob } from "../graph/blob.js";
@@ -23,7 +23,7 @@ export function checkReturns(job: string, returns: unknown): void {
         path,
         typeof type === "function"
           ? "is a function; tp.Callback and tp.Bundle take the type of the value, as tp.Bundle(tp.Numpy)"
-          : `is ${typeof type}, expected tp.Numpy or another type`,
+          : `is ${textOfValue(type)}, expected tp.Numpy or another type`,
       );
     const { kind } = type as { kind?: unknown };
     if (kind === "Bundle") return;

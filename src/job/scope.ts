@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, plainText } from "../core/errors.js";
 import { activeBuilder, currentBuilder, type GraphBuilder, scoped } from "../graph/trace.js";
 
 /** The kind of a device. */
@@ -81,7 +81,7 @@ export function placement<T>(
 ): T | ScopeValue {
   const where = "scope.placement";
   if (deviceTag !== "cpu" && deviceTag !== "gpu")
-    throw new FlowError("E_DEVICE", `${where}: device tag is '${String(deviceTag)}', expected "cpu" or "gpu"`);
+    throw new FlowError("E_DEVICE", `${where}: device tag is ${plainText(deviceTag)}, expected "cpu" or "gpu"`);
   const ids = typeof machineDeviceIds === "string" ? [machineDeviceIds] : machineDeviceIds;
   if (!Array.isArray(ids) || ids.length === 0)
     throw new FlowError(
@@ -194,7 +194,7 @@ const automatic: Distribute = Object.freeze({ kind: "auto" });
 /** Split along `axis`, 0 to 10; one object for each axis, as documented.  @flow distribute.split */
 export function split(axis: number): Distribute {
   if (!Number.isInteger(axis) || axis < 0 || axis > 10)
-    throw new FlowError("E_ARGUMENT", `distribute.split: axis is ${String(axis)}, expected an integer from 0 to 10`);
+    throw new FlowError("E_ARGUMENT", `distribute.split: axis is ${plainText(axis)}, expected an integer from 0 to 10`);
   const known = splits.get(axis) ?? Object.freeze({ kind: "split", axis });
   splits.set(axis, known);
   return known;

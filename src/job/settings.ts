@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, plainText, textOfValue } from "../core/errors.js";
 import { checkEngine } from "./config.js";
 import { defaultSession, type Session } from "./session.js";
 
@@ -45,7 +45,7 @@ export function engine(name: string): void {
  */
 export function seed(value: number): void {
   if (!Number.isSafeInteger(value) || value < 0)
-    throw new FlowError("E_ARGUMENT", `config.seed: got ${value}, expected an integer from 0 to 2^53 - 1`);
+    throw new FlowError("E_ARGUMENT", `config.seed: got ${plainText(value)}, expected an integer from 0 to 2^53 - 1`);
   const session = idleSession("config.seed");
   if (session.seeded)
     throw new FlowError(
@@ -76,13 +76,13 @@ export function maxQueuedCalls(calls: number): void {
 
 function integer(where: string, value: unknown, least: number): number {
   if (!Number.isInteger(value) || (value as number) < least)
-    throw new FlowError("E_ARGUMENT", `${where}: got ${String(value)}, expected an integer of at least ${least}`);
+    throw new FlowError("E_ARGUMENT", `${where}: got ${plainText(value)}, expected an integer of at least ${least}`);
   return value as number;
 }
 
 function boolean(where: string, value: unknown): boolean {
   if (typeof value !== "boolean")
-    throw new FlowError("E_ARGUMENT", `${where}: got ${typeof value}, expected true or false`);
+    throw new FlowError("E_ARGUMENT", `${where}: got ${textOfValue(value)}, expected true or false`);
   return value;
 }
 

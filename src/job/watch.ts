@@ -94,7 +94,10 @@ function add(
   const { type = Numpy } = options;
   requireBlob(where, "blob", blob);
   if (!isForm(type))
-    throw new FlowError("E_ARGUMENT", `${where}: type must be tp.Numpy, tp.ListNumpy or tp.ListListNumpy`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: type is ${textOfValue(type)}, expected tp.Numpy, tp.ListNumpy or tp.ListListNumpy`,
+    );
   if (handler !== undefined && typeof handler !== "function" && typeof handler !== "string")
     throw new FlowError(
       "E_ARGUMENT",

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { namespace, textOf } from "../graph/trace.js";
 import { type Initializer, zerosInitializer } from "../initializers/initializer.js";
@@ -165,14 +165,14 @@ function convolution(
   const last = channelsLast(where, given, spatial);
   const channels = inputs.shape[last ? spatial + 1 : 1]!;
   if (!(Number.isInteger(filters) && filters > 0))
-    throw new FlowError("E_ARGUMENT", `${where}: filters is ${filters}, expected a positive integer`);
+    throw new FlowError("E_ARGUMENT", `${where}: filters is ${plainText(filters)}, expected a positive integer`);
   if (!(Number.isInteger(groups) && groups > 0 && filters % groups === 0 && channels % groups === 0))
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: groups is ${groups}, expected a divisor of ${filters} filters and of the ${channels} channels of ${textOf(inputs)}`,
+      `${where}: groups is ${plainText(groups)}, expected a divisor of ${filters} filters and of the ${channels} channels of ${textOf(inputs)}`,
     );
   if (last && groups !== 1)
-    throw new FlowError("E_ARGUMENT", `${where}: groups is ${groups}, expected 1 with dataFormat ${given}`);
+    throw new FlowError("E_ARGUMENT", `${where}: groups is ${plainText(groups)}, expected 1 with dataFormat ${given}`);
   // As documented, three axes with channels last are convolved with channels first, and so are their filters.
   const turned = last && spatial === 3;
   const dataFormat = turned ? channelsFirst(spatial) : given;

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { namespace, textOf } from "../graph/trace.js";
 import { constantInitializer, type Initializer } from "../initializers/initializer.js";
@@ -74,7 +74,10 @@ export function dense(inputs: Blob, units: number, options: DenseOptions = {}): 
       `layers.dense '${name}': inputs are ${textOf(inputs)}, expected a rank of at least 2; reshape them`,
     );
   if (!Number.isInteger(units) || units < 1)
-    throw new FlowError("E_ARGUMENT", `layers.dense '${name}': units is ${units}, expected a positive integer`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `layers.dense '${name}': units is ${plainText(units)}, expected a positive integer`,
+    );
   const width = inputs.shape.at(-1)!;
   const rows = inputs.shape.length > 2 ? reshape(inputs, [-1, width]) : inputs;
   const common = { dtype: inputs.dtype, trainable };

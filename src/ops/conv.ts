@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
@@ -256,7 +256,7 @@ function convolution(
   if (!(Number.isInteger(groups) && groups > 0 && outputs % groups === 0 && channels % groups === 0))
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: groups is ${groups}, expected a divisor of ${channels} input channels and of ${outputs} filters`,
+      `${where}: groups is ${plainText(groups)}, expected a divisor of ${channels} input channels and of ${outputs} filters`,
     );
   if (width !== channels / groups)
     throw new FlowError(
@@ -329,10 +329,7 @@ export function conv2dTranspose(
     outputShape.length !== 4 ||
     !outputShape.every((d) => Number.isInteger(d) && d > 0)
   )
-    throw new FlowError(
-      "E_SHAPE",
-      `${where}: outputShape is ${JSON.stringify(outputShape)}, expected 4 positive integers`,
-    );
+    throw new FlowError("E_SHAPE", `${where}: outputShape is ${plainText(outputShape)}, expected 4 positive integers`);
   const dy = last ? toChannelsFirst(value) : value;
   const w = last ? toChannelsFirst(filter) : filter;
   const [batch, channels, ...sizes] = last

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import type { Stream } from "../core/rng.js";
 import { broadcastShapes, sameShape } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
@@ -122,7 +122,7 @@ export function normalizeAxis(where: string, rank: number, axis: number): number
   if (!Number.isInteger(at) || at < 0 || at >= rank) {
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: axis ${axis} is outside [-${rank}, ${rank - 1}] of a rank-${rank} input`,
+      `${where}: axis ${plainText(axis)} is outside [-${rank}, ${rank - 1}] of a rank-${rank} input`,
     );
   }
   return at;

@@ -1,5 +1,5 @@
 import type { DType } from "../core/dtype.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { type Extent, extentOf, limit } from "../graph/extent.js";
@@ -69,7 +69,7 @@ function countAlong(where: string, x: Blob, axes: readonly number[], dtype: DTyp
   if (!["float32", "float64", "int8", "uint8", "int32", "int64"].includes(dtype))
     throw new FlowError(
       "E_DTYPE",
-      `${where}: dtype is ${String(dtype)}, expected int32, int64 or another dtype of numbers`,
+      `${where}: dtype is ${plainText(dtype)}, expected int32, int64 or another dtype of numbers`,
     );
   const last = name === undefined ? {} : { name };
   const extent = extentOf(x);

@@ -1,5 +1,5 @@
 import type { DType } from "../core/dtype.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { broadcastShapes, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { extentOf } from "../graph/extent.js";
@@ -72,7 +72,8 @@ export interface TopKOptions extends Named {
 export function topK(input: Blob, options: TopKOptions = {}): Blob {
   const { k = 1, name } = checkOptions("topK", options, ["k", "sorted", "name"]);
   requireBlob("topK", "input", input);
-  if (!Number.isInteger(k) || k < 1) throw new FlowError("E_ARGUMENT", `topK: k is ${k}, expected a positive integer`);
+  if (!Number.isInteger(k) || k < 1)
+    throw new FlowError("E_ARGUMENT", `topK: k is ${plainText(k)}, expected a positive integer`);
   return emit(topKOp, [input], { k: Math.min(k, input.shape.at(-1)!) }, name);
 }
 export const topKOp = op("topK", {
@@ -109,7 +110,7 @@ export function gather(params: Blob, indices: Blob, options: GatherOptions = {})
   requireIndices("gather", "indices", indices);
   const at = normalizeAxis("gather", params.shape.length, axis ?? batchDims);
   if (batchDims !== 0 && at !== batchDims)
-    throw new FlowError("E_ARGUMENT", `gather: axis ${at} with batchDims ${batchDims}: they must be equal`);
+    throw new FlowError("E_ARGUMENT", `gather: axis ${at} with batchDims ${plainText(batchDims)}: they must be equal`);
   const batch = params.shape.slice(0, batchDims);
   if (!sameShape(batch, indices.shape.slice(0, batchDims)))
     throw new FlowError(
@@ -177,7 +178,7 @@ export function oneHot(indices: Blob, depth: number, options: OneHotOptions = {}
   const { onValue = 1, offValue = 0, axis = -1, dtype = "float32", name } = checkOptions("oneHot", options, known);
   requireIndices("oneHot", "indices", indices);
   if (!Number.isInteger(depth) || depth < 1)
-    throw new FlowError("E_ARGUMENT", `oneHot: depth is ${depth}, expected a positive integer`);
+    throw new FlowError("E_ARGUMENT", `oneHot: depth is ${plainText(depth)}, expected a positive integer`);
   const at = normalizeAxis("oneHot", indices.shape.length + 1, axis);
   checkIndices(name === undefined ? "oneHot: index" : `oneHot '${name}': index`, indices, depth);
   const hit = holds(
@@ -268,7 +269,7 @@ function segmentSums(text: string, data: Blob, segmentIds: Blob, numSegments: nu
   requireBlob(text, "data", data);
   requireIndices(text, "segmentIds", segmentIds);
   if (!Number.isInteger(numSegments) || numSegments < 1)
-    throw new FlowError("E_ARGUMENT", `${text}: numSegments is ${numSegments}, expected a positive integer`);
+    throw new FlowError("E_ARGUMENT", `${text}: numSegments is ${plainText(numSegments)}, expected a positive integer`);
   const at = normalizeAxis(text, data.shape.length, axis);
   const covered = data.shape.slice(at, at + segmentIds.shape.length);
   if (!sameShape(covered, segmentIds.shape))

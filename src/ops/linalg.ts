@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
@@ -92,7 +92,7 @@ export function biasAdd(value: Blob, bias: Blob, options: BiasAddOptions = {}): 
   if (format !== undefined && !format.startsWith("NC") && !(format.startsWith("N") && format.endsWith("C"))) {
     throw new FlowError(
       "E_ARGUMENT",
-      `biasAdd: dataFormat '${dataFormat}' is unknown, expected one such as 'NCHW' or 'NHWC'`,
+      `biasAdd: dataFormat ${plainText(dataFormat)} is unknown, expected one such as 'NCHW' or 'NHWC'`,
     );
   }
   const rank = value.shape.length;

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, emitAll, textOf } from "../graph/trace.js";
@@ -259,7 +259,7 @@ export function smoothL1Loss(prediction: Blob, label: Blob, options: SmoothL1Opt
   requireBlob("smoothL1Loss", "label", label);
   broadcastType("smoothL1Loss", prediction, label);
   if (!(typeof beta === "number" && beta >= 0))
-    throw new FlowError("E_ARGUMENT", `smoothL1Loss: beta is ${beta}, expected a number of at least 0`);
+    throw new FlowError("E_ARGUMENT", `smoothL1Loss: beta is ${plainText(beta)}, expected a number of at least 0`);
   const last = name === undefined ? {} : { name };
   const distance = abs(subtract(prediction, label));
   if (beta === 0) return identity(distance, last);

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { textOf } from "../graph/trace.js";
@@ -24,7 +24,7 @@ export function moments(
 ): readonly [mean: Blob, variance: Blob] {
   const { keepdims = false, name } = checkOptions("moments", options, ["keepdims", "name"]);
   requireFloat("moments", x);
-  if (!Array.isArray(axes)) throw new FlowError("E_ARGUMENT", `moments: axes is ${typeof axes}, expected a list`);
+  if (!Array.isArray(axes)) throw new FlowError("E_ARGUMENT", `moments: axes is ${textOfValue(axes)}, expected a list`);
   const named = (part: string): Named => (name === undefined ? {} : { name: `${name}-${part}` });
   const mean = reduceMean(x, { axis: axes, keepdims: true });
   const variance = reduceMean(square(subtract(x, mean)), { axis: axes, keepdims, ...named("variance") });

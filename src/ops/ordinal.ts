@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { sameShape, sizeOf } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { currentBuilder, emit, emitCheck, textOf } from "../graph/trace.js";
@@ -45,7 +45,7 @@ export function categoricalOrdinalEncode(
   if (hashPrecomputed !== true)
     throw new FlowError(
       "E_ARGUMENT",
-      `${text}: hashPrecomputed is ${String(hashPrecomputed)}, expected true; feed hashes instead of values`,
+      `${text}: hashPrecomputed is ${plainText(hashPrecomputed)}, expected true; feed hashes instead of values`,
     );
   const { dtype } = inputTensor;
   if (dtype !== "int32" && dtype !== "int64")

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
@@ -113,7 +113,7 @@ export function slice(
   if (begin.length !== rank || size.length !== rank)
     throw new FlowError(
       "E_ARGUMENT",
-      `slice: got ${begin.length} begins and ${size.length} sizes, expected one for each of the ${rank} axes of ${textOf(x)}`,
+      `slice: got begin ${plainText(begin)} and size ${plainText(size)}, expected one for each of the ${rank} axes of ${textOf(x)}`,
     );
   const starts = begin.map((b, i) => (b ?? 0) + ((b ?? 0) < 0 ? x.shape[i]! : 0));
   const sizes = size.map((s, i) => (s === null || s === -1 ? x.shape[i]! - starts[i]! : s));
@@ -122,7 +122,7 @@ export function slice(
     if (!(Number.isInteger(start) && Number.isInteger(count) && start >= 0 && count > 0 && start + count <= d))
       throw new FlowError(
         "E_ARGUMENT",
-        `slice: begin ${begin[i]} and size ${size[i]} on axis ${i} lie outside its ${d} elements of ${textOf(x)}; expected integers, a size of at least 1 and begin + size of at most ${d}`,
+        `slice: begin ${plainText(begin[i])} and size ${plainText(size[i])} on axis ${i} lie outside its ${d} elements of ${textOf(x)}; expected integers, a size of at least 1 and begin + size of at most ${d}`,
       );
   }
   return emit(sliceOp, [x], { starts, sizes, steps: starts.map(() => 1) }, name);
@@ -155,7 +155,7 @@ export function sliceV2(x: Blob, ranges: readonly SliceRange[], options?: Named)
     const [start, stop, step] = ranges[axis] ?? [null, null, null];
     const by = step ?? 1;
     const fail = (why: string): never => {
-      throw new FlowError("E_ARGUMENT", `sliceV2: range [${start}, ${stop}, ${step}] of axis ${axis}: ${why}`);
+      throw new FlowError("E_ARGUMENT", `sliceV2: range ${plainText([start, stop, step])} of axis ${axis}: ${why}`);
     };
     if (!Number.isInteger(by) || by === 0) fail("the step must be an integer other than 0");
     if (start !== null && !(Number.isInteger(start) && start >= -d && start < d))
@@ -267,7 +267,7 @@ function requirePaddings(where: string, x: Blob, paddings: readonly (readonly [n
   )
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: paddings are ${JSON.stringify(paddings)}, expected [before, after] of at least 0 for each axis of ${textOf(x)}`,
+      `${where}: paddings are ${plainText(paddings)}, expected [before, after] of at least 0 for each axis of ${textOf(x)}`,
     );
 }
 
@@ -288,7 +288,7 @@ export function padGrad(x: Blob, paddings: readonly (readonly [number, number])[
   if (sizes.some((size) => size < 1))
     throw new FlowError(
       "E_SHAPE",
-      `padGrad: paddings ${JSON.stringify(paddings)} leave nothing of ${textOf(x)}; x is what pad gave, or its gradient`,
+      `padGrad: paddings ${plainText(paddings)} leave nothing of ${textOf(x)}; x is what pad gave, or its gradient`,
     );
   const begin = paddings.map(([before]) => before);
   return slice(x, begin, sizes, name === undefined ? {} : { name });

@@ -1,5 +1,5 @@
 import { type DType, isFloat } from "../core/dtype.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { keepMask, Rng } from "../core/rng.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import { zeros } from "../core/tensor.js";
@@ -23,7 +23,7 @@ type Seed = { readonly seed: readonly number[] };
 function seedOf(where: string, seed: number | undefined): readonly number[] {
   if (seed === undefined) return [];
   if (!Number.isSafeInteger(seed))
-    throw new FlowError("E_ARGUMENT", `${where}: seed is ${String(seed)}, expected an integer`);
+    throw new FlowError("E_ARGUMENT", `${where}: seed is ${plainText(seed)}, expected an integer`);
   return [seed];
 }
 
@@ -37,7 +37,7 @@ function drawing(where: string, options: RandomOptions): { name: string | undefi
 
 function requireRate(where: string, rate: number): void {
   if (!(typeof rate === "number" && rate >= 0 && rate < 1))
-    throw new FlowError("E_ARGUMENT", `${where}: rate is ${String(rate)}, expected 0 <= rate < 1`);
+    throw new FlowError("E_ARGUMENT", `${where}: rate is ${plainText(rate)}, expected 0 <= rate < 1`);
 }
 
 /**
@@ -161,7 +161,7 @@ function requireNumbers(where: string, dtype: DType): void {
   if (!["float32", "float64", "int8", "uint8", "int32", "int64"].includes(dtype))
     throw new FlowError(
       "E_DTYPE",
-      `${where}: dtype is ${String(dtype)}, expected float32, float64, int8, uint8, int32 or int64`,
+      `${where}: dtype is ${plainText(dtype)}, expected float32, float64, int8, uint8, int32 or int64`,
     );
 }
 
@@ -193,7 +193,7 @@ export function decodeRandom(shape: Shape, dtype: DType, options: DecodeRandomOp
   if (!full.every((d) => Number.isInteger(d) && d > 0))
     throw new FlowError(
       "E_SHAPE",
-      `${where}: batchSize is ${String(batchSize)} and shape [${shape.join(",")}], expected positive integers`,
+      `${where}: batchSize is ${plainText(batchSize)} and shape ${plainText(shape)}, expected positive integers`,
     );
   requireNumbers(where, dtype);
   if (tick !== undefined) requireBlob(where, "tick", tick);

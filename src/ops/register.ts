@@ -1,4 +1,4 @@
-import { checkOptions, FlowError, nearest } from "../core/errors.js";
+import { checkOptions, FlowError, nearest, plainText, textOfValue } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import { Blob, type BlobType } from "../graph/blob.js";
 import type { Attrs } from "../graph/graph.js";
@@ -56,7 +56,7 @@ export function registerOp<A extends Attrs = Readonly<Record<never, never>>, O e
   if (typeof name !== "string" || !/^[A-Za-z]\w*$/.test(name))
     throw new FlowError(
       "E_NAME",
-      `registerOp: the name '${String(name)}' must be a letter, then letters, digits and _`,
+      `registerOp: the name ${plainText(name)} must be a letter, then letters, digits and _`,
     );
   if (findOp(name) !== undefined)
     throw new FlowError("E_DUPLICATE", `${where}: an op of this name exists; choose another`);
@@ -101,7 +101,7 @@ function checkAttrs(op: string, attrs: Attrs): void {
     if (!plain(value) && !(Array.isArray(value) && value.every(plain)))
       throw new FlowError(
         "E_ARGUMENT",
-        `${op}: attribute ${key} is ${value === null ? "null" : typeof value}, expected a number, a string, a boolean, or an array of them`,
+        `${op}: attribute ${key} is ${textOfValue(value)}, expected a number, a string, a boolean, or an array of them`,
       );
 }
 

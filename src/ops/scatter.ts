@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, plainText } from "../core/errors.js";
 import { type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { type Extent, extentOf } from "../graph/extent.js";
@@ -125,7 +125,7 @@ export function scatterNd(indices: Blob, updates: Blob, shape: Shape, options?: 
   if (shape.length === 0 || !shape.every((d) => Number.isInteger(d) && d > 0))
     throw new FlowError(
       "E_SHAPE",
-      `scatterNd: shape is ${JSON.stringify(shape)}, expected an array of at least one positive integer`,
+      `scatterNd: shape is ${plainText(shape)}, expected an array of at least one positive integer`,
     );
   return reshape(added("scatterNd", indices, updates, `the shape [${shape.join(",")}]`, shape, last), shape, last);
 }

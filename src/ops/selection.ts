@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import type { Blob, Operand } from "../graph/blob.js";
 import { limit } from "../graph/extent.js";
@@ -20,7 +20,7 @@ export type IndexDType = "int32" | "int64";
 
 function requireIndexDType(where: string, option: string, dtype: unknown): void {
   if (dtype !== "int32" && dtype !== "int64")
-    throw new FlowError("E_DTYPE", `${where}: ${option} is ${String(dtype)}, expected int32 or int64`);
+    throw new FlowError("E_DTYPE", `${where}: ${option} is ${plainText(dtype)}, expected int32 or int64`);
 }
 
 /** int32 ones where `x` is not 0, flat. */

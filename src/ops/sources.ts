@@ -1,5 +1,5 @@
 import type { DType } from "../core/dtype.js";
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
@@ -25,7 +25,7 @@ export function constant(value: number, options: ConstantOptions = {}): Blob {
   const { dtype, shape = [1], name } = checkOptions("constant", options, ["dtype", "shape", "name"]);
   if (dtype === undefined) throw new FlowError("E_ARGUMENT", "constant: dtype is missing; pass { dtype: flow.float }");
   if (typeof value !== "number")
-    throw new FlowError("E_ARGUMENT", `constant: value is ${typeof value}, expected a number`);
+    throw new FlowError("E_ARGUMENT", `constant: value is ${textOfValue(value)}, expected a number`);
   requireList("constant", "shape", shape);
   return emit(constantOp, [], { value: finite(value), dtype, shape: shape.length === 0 ? [1] : shape }, name);
 }
@@ -73,7 +73,7 @@ export function onesLike(like: Blob, options: LikeOptions = {}): Blob {
 export const constantOp = op("constant", {
   infer: (_, { dtype, shape }: ConstantAttrs): BlobType => {
     if (!shape.every((d) => Number.isInteger(d) && d > 0))
-      throw new FlowError("E_SHAPE", `constant: shape [${shape.join(",")}] must hold positive integers`);
+      throw new FlowError("E_SHAPE", `constant: shape ${plainText(shape)} must hold positive integers`);
     return { dtype, shape };
   },
 });

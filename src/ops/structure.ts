@@ -1,4 +1,4 @@
-import { checkOptions, FlowError } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { broadcastShapes, type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { elementwise, extentOf, limit } from "../graph/extent.js";
@@ -28,7 +28,7 @@ export const reshapeOp = op("reshape", {
 function resolveShape(where: string, x: Blob, shape: Shape): Shape {
   requireBlob(where, "x", x);
   requireList(where, "shape", shape);
-  const text = `${where}: cannot give ${textOf(x)} the shape [${shape.join(",")}]`;
+  const text = `${where}: cannot give ${textOf(x)} the shape ${plainText(shape)}`;
   const unknown = shape.filter((d) => d === -1).length;
   if (unknown > 1) throw new FlowError("E_SHAPE", `${text}: only one dimension may be -1`);
   if (!shape.every((d) => d === -1 || (Number.isInteger(d) && d > 0)))
@@ -108,7 +108,7 @@ export const transposeOp = op("transpose", {
     if (perm.length !== rank || !Array.from({ length: rank }, (_, i) => i).every((axis) => perm.includes(axis))) {
       throw new FlowError(
         "E_ARGUMENT",
-        `transpose: perm [${perm.join(",")}] is no permutation of the ${rank} axes of ${textOf(x!)}`,
+        `transpose: perm ${plainText(perm)} is no permutation of the ${rank} axes of ${textOf(x!)}`,
       );
     }
     return { dtype: x!.dtype, shape: perm.map((axis) => x!.shape[axis]!) };
@@ -139,7 +139,7 @@ export const broadcastToOp = op("broadcastTo", {
     if ("conflict" in result || !sameShape(result.shape, shape))
       throw new FlowError(
         "E_SHAPE",
-        `broadcastTo: cannot broadcast ${textOf(x!)} to [${shape.join(",")}]: from the last on, its dimensions must be equal or 1`,
+        `broadcastTo: cannot broadcast ${textOf(x!)} to ${plainText(shape)}: from the last on, its dimensions must be equal or 1`,
       );
     return { dtype: x!.dtype, shape };
   },
@@ -306,7 +306,7 @@ export function tile(x: Blob, reps: readonly number[], options?: Named): Blob {
   if (reps.length !== x.shape.length || !reps.every((n) => Number.isInteger(n) && n > 0))
     throw new FlowError(
       "E_ARGUMENT",
-      `tile: reps is [${reps.join(",")}], expected a positive integer for each axis of ${textOf(x)}`,
+      `tile: reps is ${plainText(reps)}, expected a positive integer for each axis of ${textOf(x)}`,
     );
   const split = reshape(
     x,

@@ -1,4 +1,4 @@
-import { FlowError, textOfValue } from "../core/errors.js";
+import { FlowError, plainText, textOfValue } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
@@ -44,7 +44,7 @@ export function perAxis(
   if (full.length !== axes || !full.every((v) => Number.isInteger(v) && v >= least)) {
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: ${what} is ${JSON.stringify(value)}, expected ${least === 0 ? "an integer of at least 0" : "a positive integer"}${axes === 1 ? "" : ` or ${axes} of them`}`,
+      `${where}: ${what} is ${plainText(value)}, expected ${least === 0 ? "an integer of at least 0" : "a positive integer"}${axes === 1 ? "" : ` or ${axes} of them`}`,
     );
   }
   return [...full];
@@ -61,7 +61,7 @@ export function channelsLast(where: string, dataFormat: string, spatial: number)
   if (format === `N${axes}C`) return true;
   throw new FlowError(
     "E_ARGUMENT",
-    `${where}: dataFormat is ${JSON.stringify(dataFormat)}, expected 'NC${axes}' or 'N${axes}C'`,
+    `${where}: dataFormat is ${plainText(dataFormat)}, expected 'NC${axes}' or 'N${axes}C'`,
   );
 }
 
@@ -113,7 +113,7 @@ export function resolvePadding({
     } else if (before !== 0 || after !== 0) {
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: padding ${JSON.stringify(padding)} pads axis ${axis}, which is batch or channels; it must be 0 there`,
+        `${where}: padding ${plainText(padding)} pads axis ${axis}, which is batch or channels; it must be 0 there`,
       );
     }
   }
@@ -132,7 +132,7 @@ export function resolvePadding({
 function unknownPadding(where: string, padding: unknown, n: number): FlowError {
   return new FlowError(
     "E_ARGUMENT",
-    `${where}: padding is ${JSON.stringify(padding)}, expected 'SAME', 'SAME_LOWER', 'SAME_UPPER', 'VALID' or ${n + 2} entries (a number or [before, after]), one per axis of the input`,
+    `${where}: padding is ${plainText(padding)}, expected 'SAME', 'SAME_LOWER', 'SAME_UPPER', 'VALID' or ${n + 2} entries (a number or [before, after]), one per axis of the input`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { FlowError, textOfValue } from "../core/errors.js";
+import { FlowError, plainText, textOfValue } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { pow } from "../ops/binary.js";
 import { add, divide, maximum, minimum, multiply, subtract } from "../ops/elementwise.js";
@@ -232,7 +232,10 @@ export class ExponentialScheduler extends EndlessDecay {
   constructor(baseLr: number, steps: number, decayRate: number, options: DecayOptions = {}) {
     super("ExponentialScheduler", baseLr, steps, decayRate, options);
     if (decayRate < 0)
-      throw new FlowError("E_ARGUMENT", `ExponentialScheduler: decayRate is ${decayRate}, expected at least 0`);
+      throw new FlowError(
+        "E_ARGUMENT",
+        `ExponentialScheduler: decayRate is ${plainText(decayRate)}, expected at least 0`,
+      );
   }
 
   protected override decayed(step: Blob): Blob {

@@ -1,4 +1,4 @@
-import { FlowError, textOfValue } from "../core/errors.js";
+import { FlowError, plainText, textOfValue } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { add, divide, multiply, subtract } from "../ops/elementwise.js";
 import { sqrt } from "../ops/unary.js";
@@ -74,7 +74,7 @@ export const blend = (old: Blob, now: Blob, share: number): Blob => add(multiply
 /** E_ARGUMENT unless a number is the share of an old mean. */
 export function requireShare(where: string, what: string, value: number): void {
   if (!(typeof value === "number" && value >= 0 && value < 1))
-    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${String(value)}, expected 0 <= ${what} < 1`);
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${plainText(value)}, expected 0 <= ${what} < 1`);
 }
 
 /** E_ARGUMENT unless a number is finite and not negative. */

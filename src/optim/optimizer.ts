@@ -1,4 +1,4 @@
-import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import { type Pattern, patternList } from "../core/pattern.js";
 import { sizeOf } from "../core/shape.js";
 import { Blob } from "../graph/blob.js";
@@ -108,17 +108,16 @@ export abstract class Optimizer {
   ) {
     checkOptions(where, options, [...known, "lossScaleFactor", "gradClipping", "trainStepLbn"]);
     if (typeof (schedule as Schedule | undefined)?.learningRate !== "function") {
-      const got = typeof schedule;
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: the learning rate is ${got === "number" ? `the number ${String(schedule)}` : got}, expected a scheduler; a constant rate is new flow.optimizer.PiecewiseConstantScheduler([], [0.1])`,
+        `${where}: the learning rate is ${textOfValue(schedule)}, expected a scheduler; a constant rate is new flow.optimizer.PiecewiseConstantScheduler([], [0.1])`,
       );
     }
     const { lossScaleFactor = 1, gradClipping, trainStepLbn } = options;
     if (!Number.isInteger(lossScaleFactor) || lossScaleFactor < 1)
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: lossScaleFactor is ${String(lossScaleFactor)}, expected an integer of at least 1`,
+        `${where}: lossScaleFactor is ${plainText(lossScaleFactor)}, expected an integer of at least 1`,
       );
     if (gradClipping !== undefined && !(typeof gradClipping === "object" && clippings.has(gradClipping)))
       throw new FlowError(
@@ -151,7 +150,7 @@ export abstract class Optimizer {
     if (!Number.isInteger(accumulate) || accumulate < 1)
       throw new FlowError(
         "E_ARGUMENT",
-        `${this.name}.minimize: accumulate is ${String(accumulate)}, expected a number of calls of at least 1`,
+        `${this.name}.minimize: accumulate is ${plainText(accumulate)}, expected a number of calls of at least 1`,
       );
     const losses = loss instanceof Blob ? [loss] : loss;
     if (!builder.training)
@@ -213,7 +212,10 @@ const clippings = new WeakSet<object>();
  */
 export function byGlobalNorm(clipNorm: number): GradientClipping {
   if (!(typeof clipNorm === "number" && clipNorm > 0))
-    throw new FlowError("E_ARGUMENT", `gradClipping.byGlobalNorm: clipNorm is ${clipNorm}, expected a positive number`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `gradClipping.byGlobalNorm: clipNorm is ${plainText(clipNorm)}, expected a positive number`,
+    );
   const clipping = Object.freeze({ clipNorm });
   clippings.add(clipping);
   return clipping;

@@ -1,4 +1,4 @@
-import { FlowError, textOfValue } from "../core/errors.js";
+import { FlowError, plainText, textOfValue } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { holds, lessEqualOp, where } from "../ops/elementwise.js";
 import { constant } from "../ops/sources.js";
@@ -15,7 +15,7 @@ function piece(step: Blob, boundaries: readonly number[], values: readonly numbe
 
 function requireBoundaries(where: string, boundaries: readonly number[]): void {
   if (!boundaries.every((b, i) => Number.isInteger(b) && (i === 0 || b > boundaries[i - 1]!)))
-    throw new FlowError("E_ARGUMENT", `${where}: boundaries [${boundaries.join(", ")}] must be rising integers`);
+    throw new FlowError("E_ARGUMENT", `${where}: boundaries ${plainText(boundaries)} must be rising integers`);
 }
 
 /**
@@ -46,16 +46,19 @@ export class PiecewiseConstantScheduler extends WarmedSchedule {
   ) {
     const where = "PiecewiseConstantScheduler";
     if (!Array.isArray(boundaries) || !Array.isArray(values))
-      throw new FlowError("E_ARGUMENT", `${where}: boundaries and values must be arrays`);
+      throw new FlowError(
+        "E_ARGUMENT",
+        `${where}: boundaries are ${plainText(boundaries)} and values ${plainText(values)}, expected two arrays`,
+      );
     if (values.length !== boundaries.length + 1) {
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: got ${boundaries.length} boundaries and ${values.length} values, expected one value more than boundaries`,
+        `${where}: got boundaries ${plainText(boundaries)} and values ${plainText(values)}, expected one value more than boundaries`,
       );
     }
     requireBoundaries(where, boundaries);
     if (!values.every((v) => Number.isFinite(v)))
-      throw new FlowError("E_ARGUMENT", `${where}: values [${values.join(", ")}] must be finite numbers`);
+      throw new FlowError("E_ARGUMENT", `${where}: values ${plainText(values)} must be finite numbers`);
     super(where, values[0]!, options, []);
   }
 
@@ -101,7 +104,7 @@ export class PiecewiseScalingScheduler extends WarmedSchedule {
     if (scales.length !== boundaries.length)
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: got ${boundaries.length} boundaries and ${scales.length} scales, expected as many scales as boundaries, or one number`,
+        `${where}: got boundaries ${plainText(boundaries)} and scales ${plainText(scales)}, expected as many scales as boundaries, or one number`,
       );
     for (const value of Array.isArray(scale) ? scales : [scale]) requireFinite(where, "a scale", value);
     this.scale = Object.freeze([...scales]);

@@ -1,5 +1,5 @@
 import { type DType, dtypeNames } from "../core/dtype.js";
-import { callSite, checkOptions, FlowError } from "../core/errors.js";
+import { callSite, checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import { type Shape, sameShape, typeText } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { currentBuilder, type GraphBuilder } from "../graph/trace.js";
@@ -190,7 +190,7 @@ export function getVariable(name: string, options: VariableOptions = {}): Blob {
     fileName = "out",
   } = options;
   if (typeof name !== "string")
-    throw new FlowError("E_NAME", `getVariable: the name is ${typeof name}, expected a string`);
+    throw new FlowError("E_NAME", `getVariable: the name is ${textOfValue(name)}, expected a string`);
   const full = builder.qualify(name);
   const where = `getVariable('${full}')`;
   const existing = variables.all.get(full);
@@ -217,16 +217,16 @@ export function getVariable(name: string, options: VariableOptions = {}): Blob {
   if (!Array.isArray(shape) || shape.length === 0 || !shape.every((d) => Number.isInteger(d) && d > 0)) {
     throw new FlowError(
       "E_SHAPE",
-      `${where}: shape is ${JSON.stringify(shape)}, expected an array of at least one positive integer`,
+      `${where}: shape is ${plainText(shape)}, expected an array of at least one positive integer`,
     );
   }
   if (dtype !== undefined && !dtypeNames.includes(dtype))
-    throw new FlowError("E_DTYPE", `${where}: dtype is ${String(dtype)}, expected one of ${dtypeNames.join(", ")}`);
+    throw new FlowError("E_DTYPE", `${where}: dtype is ${plainText(dtype)}, expected one of ${dtypeNames.join(", ")}`);
   if (dtype === "bool") throw new FlowError("E_DTYPE", `${where}: variables cannot be bool; use int8 or uint8`);
   if (initializer === undefined)
     throw new FlowError("E_VARIABLE", `${where}: initializer is missing; pass one, such as flow.zerosInitializer()`);
   if (randomSeed !== undefined && !Number.isSafeInteger(randomSeed))
-    throw new FlowError("E_ARGUMENT", `${where}: randomSeed is ${randomSeed}, expected an integer`);
+    throw new FlowError("E_ARGUMENT", `${where}: randomSeed is ${plainText(randomSeed)}, expected an integer`);
   checkName(full);
   checkFileName(fileName);
   const stored = dtype ?? variables.defaults.dtype ?? "float32";

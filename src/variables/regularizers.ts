@@ -1,4 +1,4 @@
-import { FlowError } from "../core/errors.js";
+import { FlowError, plainText } from "../core/errors.js";
 
 /** A penalty on a variable, `l1 |w| + l2/2 w²`; it adds `l1 sign(w) + l2 w` to the gradient and never shows in the loss. */
 export interface Regularizer {
@@ -11,7 +11,7 @@ export interface Regularizer {
 function checked(where: string, l1: number, l2: number): Regularizer {
   for (const value of [l1, l2]) {
     if (!(typeof value === "number" && value >= 0 && Number.isFinite(value)))
-      throw new FlowError("E_ARGUMENT", `${where}: got ${value}, expected numbers of at least 0`);
+      throw new FlowError("E_ARGUMENT", `${where}: got ${plainText(value)}, expected numbers of at least 0`);
   }
   return Object.freeze({ l1, l2 });
 }

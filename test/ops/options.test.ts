@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as flow from "onestep";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { textOfValue } from "#src/core/errors.js";
 import { type Parameter, type PublicFunction, publicFunctions } from "./public-api.js";
 
 // What TypeScript tells its users at compile time, everybody is told at run time. Which functions there are, and what
@@ -364,35 +365,62 @@ describe.each(tested(takesBlobs).filter(({ path, kind }) => kind === "function" 
   },
 );
 
+/** Whether a message has the value that was got: as `textOfValue` names it or as it would be typed, or what is wrong in a list. */
+function tells(message: string, value: unknown): boolean {
+  if (value === undefined && / (is|are) missing/.test(message)) return true;
+  const plain = (text: string): string => text.replaceAll(/["' ]/g, "");
+  const got = message.split(", expected")[0]!;
+  if (got.includes(textOfValue(value))) return true;
+  if (typeof value === "string") return got.includes(`'${value}'`) || got.includes(`"${value}"`);
+  if (Array.isArray(value))
+    return plain(got).includes(plain(JSON.stringify(value))) || value.some((entry) => tells(message, entry));
+  return (
+    typeof value !== "object" &&
+    typeof value !== "function" &&
+    new RegExp(`(?<![\\w.-])${String(value)}(?![\\w.])`).test(got)
+  );
+}
+
 // Some wrong values mean something or are taken as they are; what must not happen is an error of JavaScript's own.
 describe.each(tested([...takesOptions, ...takesBlobs.filter((f) => !takesOptions.includes(f))]))(
   "values of another kind into $path",
   (target) => {
     const values = [undefined, null, 1.5, -1, "x", true, {}, [], [1.5, "a"], [[1]], [null], () => 1];
 
-    test("give FlowErrors only", async () => {
-      const calls: { readonly what: string; readonly change: (args: readonly unknown[]) => unknown[] }[] = [];
+    test("give FlowErrors that have the value and say what to do", async () => {
+      const calls: {
+        readonly what: string;
+        readonly value: unknown;
+        readonly change: (args: readonly unknown[]) => unknown[];
+      }[] = [];
       for (const [i, { name, kind, options }] of target.parameters.entries()) {
         // A job function may do anything, also fail.
         if (target.path in outside && kind !== "options") continue;
         for (const value of values) {
-          if (kind === "other") calls.push({ what: name, change: (args) => args.with(i, value) });
+          if (kind === "other") calls.push({ what: name, value, change: (args) => args.with(i, value) });
           for (const option of options) {
             // A folder that is a name is looked for, and MNIST downloaded to it.
             if (target.path === "data.loadMnist" && (option.name !== "outDir" || value === undefined || value === "x"))
               continue;
             calls.push({
               what: option.name,
+              value,
               change: (args) => args.with(i, { ...(args[i] as object), [option.name]: value }),
             });
           }
         }
       }
-      const errors = await failures(target, (args) => calls.map(({ change }) => change(args)));
+      const errors = await failures(target, (args) => [...calls.map(({ change }) => change(args)), args]);
+      const usual = String(errors.pop());
       for (const [i, error] of errors.entries()) {
         if (error === undefined) continue;
         expect(error, `${calls[i]!.what}: ${String(error)}`).toBeInstanceOf(flow.FlowError);
-        expect((error as Error).message, calls[i]!.what).toMatch(advice);
+        const { what, value } = calls[i]!;
+        const { message } = error as Error;
+        expect(message, what).toMatch(advice);
+        // Where the right call fails too, for want of a job or a file, this value may not have been reached.
+        if (String(error) !== usual)
+          expect(tells(message, value), `${what}, given ${textOfValue(value)}: ${message}`).toBe(true);
       }
     });
   },
