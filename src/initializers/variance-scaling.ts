@@ -132,12 +132,14 @@ export function varianceScalingInitializer(options: VarianceScalingOptions = {})
  */
 export function glorotUniformInitializer(options: DataFormatOption = {}): Initializer {
   const { dataFormat = "" } = checkOptions("glorotUniformInitializer", options, ["dataFormat"]);
+  layoutOf("glorotUniformInitializer", dataFormat);
   return varianceScalingInitializer({ mode: "fan_avg", distribution: "random_uniform", dataFormat });
 }
 
 /** N(0, s), s = sqrt(2 / (fanIn + fanOut)), not truncated.  @flow glorot_normal_initializer @flow xavier_normal_initializer */
 export function glorotNormalInitializer(options: DataFormatOption = {}): Initializer {
   const { dataFormat = "" } = checkOptions("glorotNormalInitializer", options, ["dataFormat"]);
+  layoutOf("glorotNormalInitializer", dataFormat);
   return varianceScalingInitializer({ mode: "fan_avg", distribution: "random_normal", dataFormat });
 }
 

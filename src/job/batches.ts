@@ -67,7 +67,7 @@ function readerOf(
     if (!Number.isSafeInteger(source.length) || source.length < 0)
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}: the source has length ${String(source.length)}, expected the number of its elements`,
+        `${where}: the source has length ${plainText(source.length)}, expected the number of its elements`,
       );
     const plan = planOf(where, options, source.length);
     return { plan, feeder: indexedFeeder(where, source, plan) };

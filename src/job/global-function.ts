@@ -174,7 +174,7 @@ function makeJob(session: Session, declaration: Declaration, options: CallOption
       if (more.signal !== undefined && !(more.signal instanceof AbortSignal))
         throw new FlowError(
           "E_ARGUMENT",
-          `job '${name}'.with: signal is ${typeof more.signal}, expected an AbortSignal`,
+          `job '${name}'.with: signal is ${textOfValue(more.signal)}, expected an AbortSignal`,
         );
       return makeJob(session, declaration, { ...options, ...more });
     },

@@ -12,6 +12,7 @@ import {
   requireBlob,
   requireBlobs,
   requireFloat,
+  requireNumber,
 } from "./define.js";
 import {
   abs,
@@ -181,6 +182,8 @@ export function clipByValue(values: Blob, options: ClipOptions = {}): Blob {
   requireBlob("clipByValue", "values", values);
   if (minValue === undefined && maxValue === undefined)
     throw new FlowError("E_ARGUMENT", "clipByValue: minValue and maxValue are missing; pass one or both");
+  if (minValue !== undefined) requireNumber("clipByValue", "minValue", minValue);
+  if (maxValue !== undefined) requireNumber("clipByValue", "maxValue", maxValue);
   const named = name === undefined ? {} : { name };
   if (minValue === undefined) return minimum(values, maxValue!, named);
   const raised = maximum(values, minValue, maxValue === undefined ? named : {});

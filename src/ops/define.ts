@@ -164,6 +164,12 @@ export function requireList(where: string, what: string, value: unknown): assert
     throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected an array`);
 }
 
+/** E_ARGUMENT unless an argument is a number. */
+export function requireNumber(where: string, what: string, value: unknown): asserts value is number {
+  if (typeof value !== "number")
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected a number`);
+}
+
 /** E_ARGUMENT unless an argument is a Blob or a number. */
 export function requireOperand(where: string, what: string, value: unknown): asserts value is Operand {
   if (!(value instanceof Blob) && typeof value !== "number")

@@ -1,5 +1,5 @@
 import { type DType, dtypeNames, dtypes } from "../core/dtype.js";
-import { FlowError } from "../core/errors.js";
+import { FlowError, plainText } from "../core/errors.js";
 import { broadcastShapes } from "../core/shape.js";
 import type { Blob, BlobType, Operand } from "../graph/blob.js";
 import { elementwise } from "../graph/extent.js";
@@ -262,7 +262,7 @@ export function cast(x: Blob, dtype: DType, options?: Named): Blob {
   if (!dtypeNames.includes(dtype))
     throw new FlowError(
       "E_DTYPE",
-      `cast: dtype is '${String(dtype)}', expected one of ${dtypes().join(", ")}, such as flow.int32`,
+      `cast: dtype is ${plainText(dtype)}, expected one of ${dtypes().join(", ")}, such as flow.int32`,
     );
   return x.dtype === dtype ? x : emit(castOp, [x], { dtype }, name);
 }

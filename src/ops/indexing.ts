@@ -4,7 +4,7 @@ import { broadcastShapes, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { extentOf } from "../graph/extent.js";
 import { emit, emitCheck, textOf } from "../graph/trace.js";
-import { type Named, named, nameOf, normalizeAxis, op, requireBlob } from "./define.js";
+import { type Named, named, nameOf, normalizeAxis, op, requireBlob, requireNumber } from "./define.js";
 import { add, equalOp, holds, lessEqualOp, maximum, minimum, multiply, where } from "./elementwise.js";
 import { blankPadding } from "./extent.js";
 import { range } from "./parts.js";
@@ -110,12 +110,15 @@ export function gather(params: Blob, indices: Blob, options: GatherOptions = {})
   requireIndices("gather", "indices", indices);
   const at = normalizeAxis("gather", params.shape.length, axis ?? batchDims);
   if (batchDims !== 0 && at !== batchDims)
-    throw new FlowError("E_ARGUMENT", `gather: axis ${at} with batchDims ${plainText(batchDims)}: they must be equal`);
+    throw new FlowError(
+      "E_ARGUMENT",
+      `gather: axis is ${at} and batchDims is ${plainText(batchDims)}, expected equal ones or batchDims 0`,
+    );
   const batch = params.shape.slice(0, batchDims);
   if (!sameShape(batch, indices.shape.slice(0, batchDims)))
     throw new FlowError(
       "E_SHAPE",
-      `gather: ${textOf(params)} and indices ${textOf(indices)} differ in the first ${batchDims} dimensions`,
+      `gather: params are ${textOf(params)} and indices ${textOf(indices)}, expected equal first ${batchDims} dimensions`,
     );
   const count = params.shape[at]!;
   const extent = batchDims === 0 ? extentOf(indices) : undefined;
@@ -179,6 +182,8 @@ export function oneHot(indices: Blob, depth: number, options: OneHotOptions = {}
   requireIndices("oneHot", "indices", indices);
   if (!Number.isInteger(depth) || depth < 1)
     throw new FlowError("E_ARGUMENT", `oneHot: depth is ${plainText(depth)}, expected a positive integer`);
+  requireNumber("oneHot", "onValue", onValue);
+  requireNumber("oneHot", "offValue", offValue);
   const at = normalizeAxis("oneHot", indices.shape.length + 1, axis);
   checkIndices(name === undefined ? "oneHot: index" : `oneHot '${name}': index`, indices, depth);
   const hit = holds(
@@ -208,6 +213,7 @@ export function maskedFill(x: Blob, mask: Blob, value: number, options?: Named):
       "E_SHAPE",
       `maskedFill: cannot broadcast ${textOf(x)} with the mask ${textOf(mask)}: from the last on, dimensions must be equal or 1`,
     );
+  requireNumber("maskedFill", "value", value);
   return where(mask, value, x, named("maskedFill", options));
 }
 
@@ -229,13 +235,24 @@ export interface TrilOptions extends Named {
 export function tril(x: Blob, options: TrilOptions = {}): Blob {
   const { diagonal = 0, name } = checkOptions("tril", options, ["diagonal", "name"]);
   requireBlob("tril", "x", x);
-  if (x.shape.length < 2) throw new FlowError("E_SHAPE", `tril: got ${textOf(x)}, expected a rank of at least 2`);
+  if (x.shape.length < 2) throw new FlowError("E_SHAPE", `tril: x is ${textOf(x)}, expected a rank of at least 2`);
+  if (!Number.isInteger(diagonal))
+    throw new FlowError("E_ARGUMENT", `tril: diagonal is ${plainText(diagonal)}, expected an integer`);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const kept = holds(lessEqualOp, iota([1, columns], 1, "int32"), add(iota([rows, 1], 0, "int32"), diagonal));
   return where(kept, x, scalarLike(0, x), name === undefined ? {} : { name });
 }
 
 // --- sums by index -------------------------------------------------------------------------------------------------
+
+/** E_ARGUMENT unless a number of segments is one. */
+function requireSegments(where: string, numSegments: number): void {
+  if (!Number.isInteger(numSegments) || numSegments < 1)
+    throw new FlowError(
+      "E_ARGUMENT",
+      `${where}: numSegments is ${plainText(numSegments)}, expected a positive integer`,
+    );
+}
 
 /** Options of `unsortedSegmentSum` and `unsortedSegmentSumLike`. */
 export interface SegmentOptions extends Named {
@@ -268,8 +285,7 @@ function segmentSums(text: string, data: Blob, segmentIds: Blob, numSegments: nu
   const { axis = 0, name } = checkOptions(text, options, ["axis", "name"]);
   requireBlob(text, "data", data);
   requireIndices(text, "segmentIds", segmentIds);
-  if (!Number.isInteger(numSegments) || numSegments < 1)
-    throw new FlowError("E_ARGUMENT", `${text}: numSegments is ${plainText(numSegments)}, expected a positive integer`);
+  requireSegments(text, numSegments);
   const at = normalizeAxis(text, data.shape.length, axis);
   const covered = data.shape.slice(at, at + segmentIds.shape.length);
   if (!sameShape(covered, segmentIds.shape))
@@ -309,6 +325,7 @@ export function unsortedBatchSegmentSum(data: Blob, segmentIds: Blob, numSegment
       `${text}: segmentIds are ${textOf(segmentIds)}, expected a rank of at least 2 and the first dimensions of ${textOf(data)}`,
     );
   checkIndices(name === undefined ? `${text}: id` : `${text} '${name}': id`, segmentIds, Infinity);
+  requireSegments(text, numSegments);
   const batch = segmentIds.shape.slice(0, -1);
   const groups = sizeOf(batch);
   const width = numSegments + 1;

@@ -2,7 +2,16 @@ import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { textOf } from "../graph/trace.js";
-import { broadcastType, type Named, normalizeAxis, requireAlike, requireBlob, requireFloat } from "./define.js";
+import {
+  broadcastType,
+  type Named,
+  normalizeAxes,
+  normalizeAxis,
+  requireAlike,
+  requireBlob,
+  requireFloat,
+  requireNumber,
+} from "./define.js";
 import { add, divide, maximum, multiply, square, subtract } from "./elementwise.js";
 import { reduceMean, reduceSum } from "./reduce.js";
 import { reshape } from "./structure.js";
@@ -25,6 +34,7 @@ export function moments(
   const { keepdims = false, name } = checkOptions("moments", options, ["keepdims", "name"]);
   requireFloat("moments", x);
   if (!Array.isArray(axes)) throw new FlowError("E_ARGUMENT", `moments: axes is ${textOfValue(axes)}, expected a list`);
+  normalizeAxes("moments", x, axes);
   const named = (part: string): Named => (name === undefined ? {} : { name: `${name}-${part}` });
   const mean = reduceMean(x, { axis: axes, keepdims: true });
   const variance = reduceMean(square(subtract(x, mean)), { axis: axes, keepdims, ...named("variance") });
@@ -48,6 +58,7 @@ export function batchNormalization(x: Blob, mean: Blob, variance: Blob, options:
   const known = ["offset", "scale", "varianceEpsilon", "axis", "name"];
   const { offset, scale, varianceEpsilon = 1e-5, axis = 1, name } = checkOptions("batchNormalization", options, known);
   requireFloat("batchNormalization", x);
+  requireNumber("batchNormalization", "varianceEpsilon", varianceEpsilon);
   const rank = x.shape.length;
   const at = normalizeAxis("batchNormalization", rank, axis);
   const along = (what: string, blob: Blob): Blob => {
@@ -99,6 +110,7 @@ export function layerNorm(inputs: Blob, options: LayerNormOptions = {}): Blob {
   const known = ["gamma", "beta", "beginNormAxis", "beginParamsAxis", "epsilon", "name"];
   checkOptions("layerNorm", options, known);
   const { gamma, beta, beginNormAxis = 1, beginParamsAxis = -1, epsilon = 1e-5, name } = options;
+  requireNumber("layerNorm", "epsilon", epsilon);
   requireFloat("layerNorm", inputs, "inputs");
   const rank = inputs.shape.length;
   const begin = normalizeAxis("layerNorm", rank, beginNormAxis);
@@ -243,6 +255,8 @@ export function l2Normalize(input: Blob, options: L2NormalizeOptions = {}): Blob
   const { axis, epsilon = 1e-12, name } = checkOptions("l2Normalize", options, ["axis", "epsilon", "name"]);
   if (axis === undefined) throw new FlowError("E_ARGUMENT", "l2Normalize: axis is missing; pass { axis: -1 }");
   requireFloat("l2Normalize", input, "input");
+  normalizeAxes("l2Normalize", input, axis);
+  requireNumber("l2Normalize", "epsilon", epsilon);
   const squares = reduceSum(square(input), { axis, keepdims: true });
   return divide(input, sqrt(maximum(squares, epsilon)), name === undefined ? {} : { name });
 }

@@ -166,6 +166,7 @@ export function reduceVariance(x: Blob, options: ReduceOptions = {}): Blob {
 export function reduceStd(x: Blob, options: ReduceOptions = {}): Blob {
   const { name, ...rest } = checked("reduceStd", options);
   requireFloat("reduceStd", x);
+  normalizeAxes("reduceStd", x, rest.axis);
   return rootOf(reduceVariance(x, rest), name);
 }
 
@@ -173,6 +174,7 @@ export function reduceStd(x: Blob, options: ReduceOptions = {}): Blob {
 export function reduceEuclideanNorm(x: Blob, options: ReduceOptions = {}): Blob {
   const { name, ...rest } = checked("reduceEuclideanNorm", options);
   requireFloat("reduceEuclideanNorm", x);
+  normalizeAxes("reduceEuclideanNorm", x, rest.axis);
   return rootOf(reduceSum(square(x), rest), name);
 }
 
@@ -240,11 +242,13 @@ export const reduceLogsumexpOp = decomposable("reduceLogsumexp", {
  */
 export function reduceAny(x: Blob, options: ReduceOptions = {}): Blob {
   requireBlob("reduceAny", "x", x);
-  return reduceMax(notEqual(x, 0), checked("reduceAny", options));
+  normalizeAxes("reduceAny", x, checked("reduceAny", options).axis);
+  return reduceMax(notEqual(x, 0), options);
 }
 
 /** 1 where all elements over `axis` are not 0, else 0, as int8.  @flow math.reduce_all */
 export function reduceAll(x: Blob, options: ReduceOptions = {}): Blob {
   requireBlob("reduceAll", "x", x);
-  return reduceMin(notEqual(x, 0), checked("reduceAll", options));
+  normalizeAxes("reduceAll", x, checked("reduceAll", options).axis);
+  return reduceMin(notEqual(x, 0), options);
 }

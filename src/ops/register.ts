@@ -63,7 +63,7 @@ export function registerOp<A extends Attrs = Readonly<Record<never, never>>, O e
   checkOptions(where, rules, ["infer", "lower", "grad"]);
   for (const rule of ["infer", "lower"] as const)
     if (typeof rules[rule] !== "function")
-      throw new FlowError("E_ARGUMENT", `${where}: ${rule} is ${typeof rules[rule]}, expected a function`);
+      throw new FlowError("E_ARGUMENT", `${where}: ${rule} is ${textOfValue(rules[rule])}, expected a function`);
   const { infer, lower, grad } = rules;
   const op = decomposable(name, {
     infer: infer as (inputs: readonly Blob[], attrs: A) => BlobType | readonly BlobType[],

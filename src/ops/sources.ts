@@ -1,9 +1,9 @@
 import type { DType } from "../core/dtype.js";
-import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
-import { type Named, op, requireBlob, requireList } from "./define.js";
+import { type Named, op, requireBlob, requireList, requireNumber } from "./define.js";
 
 /** Options of `constant`. */
 export interface ConstantOptions extends Named {
@@ -23,16 +23,22 @@ export interface ConstantOptions extends Named {
  */
 export function constant(value: number, options: ConstantOptions = {}): Blob {
   const { dtype, shape = [1], name } = checkOptions("constant", options, ["dtype", "shape", "name"]);
-  if (dtype === undefined) throw new FlowError("E_ARGUMENT", "constant: dtype is missing; pass { dtype: flow.float }");
-  if (typeof value !== "number")
-    throw new FlowError("E_ARGUMENT", `constant: value is ${textOfValue(value)}, expected a number`);
+  requireDtype("constant", dtype);
+  requireNumber("constant", "value", value);
   requireList("constant", "shape", shape);
   return emit(constantOp, [], { value: finite(value), dtype, shape: shape.length === 0 ? [1] : shape }, name);
 }
 
+function requireDtype(where: string, dtype: DType | undefined): asserts dtype is DType {
+  if (dtype === undefined) throw new FlowError("E_ARGUMENT", `${where}: dtype is missing; pass { dtype: flow.float }`);
+}
+
 /** A blob of shape `[1]`.  @flow constant_scalar */
 export function constantScalar(value: number, options: Omit<ConstantOptions, "shape"> = {}): Blob {
-  return constant(value, checkOptions("constantScalar", options, ["dtype", "name"]));
+  const { dtype } = checkOptions("constantScalar", options, ["dtype", "name"]);
+  requireDtype("constantScalar", dtype);
+  requireNumber("constantScalar", "value", value);
+  return constant(value, options);
 }
 
 /** Options of `constantLike`, `zerosLike` and `onesLike`. */
@@ -49,6 +55,7 @@ export function constantLike(like: Blob, value: number, options: LikeOptions = {
 function filledLike(where: string, like: Blob, value: number, options: LikeOptions): Blob {
   const { dtype, name } = checkOptions(where, options, ["dtype", "name"]);
   requireBlob(where, "like", like);
+  requireNumber(where, "value", value);
   return constant(value, { dtype: dtype ?? like.dtype, shape: like.shape, ...(name === undefined ? {} : { name }) });
 }
 

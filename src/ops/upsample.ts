@@ -1,4 +1,4 @@
-import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, plainText } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { requireImages } from "./conv.js";
 import type { Named } from "./define.js";
@@ -38,7 +38,7 @@ export function upsample2d(x: Blob, options: Upsample2dOptions = {}): Blob {
   if (interpolation !== "nearest" && interpolation !== "bilinear")
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: interpolation is ${typeof interpolation === "string" ? `'${interpolation}'` : textOfValue(interpolation)}, expected 'nearest' or 'bilinear'`,
+      `${where}: interpolation is ${plainText(interpolation)}, expected 'nearest' or 'bilinear'`,
     );
   const widen = interpolation === "nearest" ? repeated : interpolated;
   const y = times.reduce((image, n, i) => (n === 1 ? image : widen(image, first + i, n)), x);

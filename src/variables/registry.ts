@@ -227,6 +227,8 @@ export function getVariable(name: string, options: VariableOptions = {}): Blob {
     throw new FlowError("E_VARIABLE", `${where}: initializer is missing; pass one, such as flow.zerosInitializer()`);
   if (randomSeed !== undefined && !Number.isSafeInteger(randomSeed))
     throw new FlowError("E_ARGUMENT", `${where}: randomSeed is ${plainText(randomSeed)}, expected an integer`);
+  if (typeof fileName !== "string")
+    throw new FlowError("E_NAME", `${where}: fileName is ${textOfValue(fileName)}, expected a string`);
   checkName(full);
   checkFileName(fileName);
   const stored = dtype ?? variables.defaults.dtype ?? "float32";

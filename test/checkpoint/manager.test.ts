@@ -185,7 +185,7 @@ test("wrong arguments", async () => {
     (await failure(() => new SimpleCheckPointManager(...(args as [string])))).message;
   expect(await say("")).toMatch(/rootPath is empty/);
   expect(await say(join(root, "file"))).toMatch(/give a folder for checkpoints \[E_CKPT_DIR\]/);
-  expect(await say(root, "../x")).toMatch(/prefix is "..\/x"/);
+  expect(await say(root, "../x")).toMatch(/prefix is '..\/x'/);
   expect(await say(root, { keeplast: 1 })).toMatch(/did you mean 'keepLast'/);
   expect(await say(root, { keepLast: 0 })).toMatch(/keepLast is 0, expected an integer from 1/);
   expect(await say(root, { mode: "least" })).toMatch(/mode is 'least'/);

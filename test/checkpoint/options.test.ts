@@ -98,7 +98,7 @@ describe("include and exclude", () => {
     ],
     [{ exclude: ["dense1-*", /^x/] }, "exclude: '/^x/' fits no variable"],
     [{ include: "" }, "a pattern is empty"],
-    [{ exclude: 7 as unknown as string }, "a pattern is number"],
+    [{ exclude: 7 as unknown as string }, "a pattern is the number 7"],
     [{ include: [] }, "include and exclude leave no variable to load"],
     [{ exclude: "*" }, "include and exclude leave no variable to load"],
   ])("%j is an error", async (options, message) => {
@@ -163,7 +163,7 @@ describe("rename", () => {
     ["a NUL", () => "a\0b", "variable name 'a\0b' has \"\\u0000\""],
     ["a function that gives a number", (() => 7) as unknown as Rename, "rename gave number for 'dense1-bias'"],
     ["a function that gives nothing", () => "", "rename gave an empty name for"],
-    ["text", "dense" as unknown as Rename, "rename is string, expected"],
+    ["text", "dense" as unknown as Rename, "rename is the string 'dense', expected"],
     ["a rule that is no pair", [["a"]] as unknown as Rename, "has a rule that is no pair"],
     ["a pattern that is a number", [[1, "a"]] as unknown as Rename, "neither a string nor a RegExp"],
     ["a target that is a number", { "dense1-*": 3 } as unknown as Rename, "maps 'dense1-*' to no name"],

@@ -14,7 +14,7 @@ test("a string is the whole name, a star any characters; a RegExp is found anywh
 test("lists, wrong patterns, patterns that fit nothing", () => {
   expect(patternList("x", undefined)).toEqual([]);
   expect(patternList("x", "a")).toEqual(["a"]);
-  expect(() => patternList("minimize: freeze", 3 as never)).toThrow("minimize: freeze: a pattern is number");
+  expect(() => patternList("minimize: freeze", 3 as never)).toThrow("minimize: freeze: a pattern is the number 3");
   expect(() => patternList("x", [""])).toThrow("a pattern is empty");
   expect(unusedPatterns(["a*", /z/], ["ab", "b"])).toEqual(["/z/"]);
 });

@@ -391,7 +391,7 @@ test("what does not fit is said when the source is made", async () => {
   expect(await say(points, { batchSize: 3, lastBatch: "wrap" })).toMatch(/lastBatch is 'wrap'/);
   expect(await say(points, { batchSize: 20, lastBatch: "drop" })).toMatch(/no batch: 10 elements/);
   expect(await say(points, { batchSize: 5, shuffle: true, shuffleBuffer: 3 })).toMatch(/leave it out/);
-  expect(await say(points, { batchSize: 5, name: "a/b" })).toMatch(/the name is "a\/b"/);
+  expect(await say(points, { batchSize: 5, name: "a/b" })).toMatch(/the name is 'a\/b'/);
   expect(await say([points, new Int32Array(9)], { batchSize: 5 })).toMatch(
     /source\[1\] has 9 rows, source\[0\] has 10/,
   );

@@ -52,7 +52,7 @@ test("shuffled: the same digits in another order, images with their labels, the 
   expect(await first({})).not.toEqual(await first({ seed: 5 }));
   expect((await failure(() => data.loadMnist(100, 100, { seed: -1 }))).message).toMatch(/seed is -1/);
   expect((await failure(() => data.loadMnist(100, 100, { shuffle: "yes" } as object))).message).toMatch(
-    /shuffle is yes/,
+    /shuffle is 'yes'/,
   );
 });
 

@@ -127,7 +127,7 @@ test("every documented setter is there: taken without effect, or honoured; wrong
   expect(await message(() => (config.train as never as Record<string, unknown>).primaryLR)).toContain(
     "did you mean 'primaryLr'?",
   );
-  expect(await message(() => loose.defaultDataType!("float23"))).toContain("got float23, expected a dtype");
+  expect(await message(() => loose.defaultDataType!("float23"))).toContain("got 'float23', expected a dtype");
   expect(await message(() => loose.defaultLogicalView!("mirrored"))).toContain("expected flow.scope.consistentView()");
   expect(await message(() => loose.defaultPlacementScope!("cpu"))).toContain("expected flow.scope.placement");
   expect(await message(() => config.train.primaryLr(-1))).toContain("got -1, expected a positive number");

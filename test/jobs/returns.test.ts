@@ -80,7 +80,7 @@ test("wrong declarations are named where they are made", async () => {
   const declare = (returns: unknown) =>
     failure(() => flow.globalFunction({ name: "wrong", returns: returns as never }, [x2], (x) => x as never));
   for (const [returns, message] of [
-    ["Numpy", "returns of job 'wrong' is string, expected tp.Numpy"],
+    ["Numpy", "returns of job 'wrong' is the string 'Numpy', expected tp.Numpy"],
     [undefined, "is undefined, expected tp.Numpy or another type; null stands for nothing"],
     [tp.Callback, "is a function; tp.Callback and tp.Bundle take the type of the value"],
     [[tp.Numpy, tp.Callback(tp.Numpy)], "returns of job 'wrong'.1 is a tp.Callback; it can only be the whole"],

@@ -106,7 +106,7 @@ test("leaving scopes out of order, and other wrong uses", async () => {
   expect(await message(() => flow.scope.placement("tpu" as never, "0:0", () => 1))).toContain(`device tag is 'tpu'`);
   expect(await message(() => flow.scope.placement("cpu", [], () => 1))).toContain("expected an id");
   expect(await message(() => flow.scope.placement("cpu", "0:3-1", () => 1))).toContain("'0:3-1' is malformed");
-  expect(await message(() => flow.scope.mirroredView(3 as never))).toContain("the last argument is number");
+  expect(await message(() => flow.scope.mirroredView(3 as never))).toContain("the last argument is the number 3");
   expect(await message(() => flow.scope.namespace("a", async () => 1))).toContain("must not be async");
   expect((await failure(() => flow.scope.namespace("a", () => 1))).code).toBe("E_OUTSIDE_JOB");
 });

@@ -104,7 +104,7 @@ test("env: what is set is kept, checked, and fixed by init", () => {
   const answers = JSON.parse(stdout) as unknown[];
   expect(answers.slice(0, 7)).toEqual(Array(7).fill(true));
   expect(answers.slice(7, 12).join("\n")).toMatch(
-    /'a' is named twice.*\n.*no machine is named.*\n.*got 0, expected a port.*\n.*got number, expected a folder.*\n.*got x, expected an integer/,
+    /'a' is named twice.*\n.*no machine is named.*\n.*got 0, expected a port.*\n.*got the number 3, expected a folder.*\n.*got 'x', expected an integer/,
   );
   expect(answers[12]).toEqual({
     machines: [{ addr: "192.0.2.1" }, { addr: "192.0.2.2" }],

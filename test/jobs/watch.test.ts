@@ -405,7 +405,7 @@ test("wrong uses", async () => {
       "the handler takes 2 arguments, expected one",
     ],
     [(x) => flow.watch(x, () => 0, { typ: tp.Numpy } as never), "E_OPTION", "did you mean 'type'?"],
-    [(x) => flow.watch(x, () => 0, { type: 1 } as never), "E_ARGUMENT", "type must be tp.Numpy"],
+    [(x) => flow.watch(x, () => 0, { type: 1 } as never), "E_ARGUMENT", "type is the number 1, expected tp.Numpy"],
     [(x) => flow.watchDiff(x, () => 0), "E_DTYPE", "only floating blobs have gradients"],
   ];
   for (const [fn, code, message] of cases) {

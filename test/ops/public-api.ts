@@ -85,6 +85,8 @@ export function publicFunctions(): readonly PublicFunction[] {
     found.push({ path, declared, kind, parameters: signatures.at(-1)!.getParameters().map(parameter) });
 
   const visit = (symbol: ts.Symbol, path: string): void => {
+    // `export type { WeightDecay }` brings the type of a class alone.
+    if (symbol.declarations?.some(ts.isTypeOnlyExportDeclaration)) return;
     const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
     if (target.flags & ts.SymbolFlags.ValueModule) {
       for (const part of checker.getExportsOfModule(target))
