@@ -190,7 +190,7 @@ test("wrong arguments", async () => {
   expect(await say(root, { keepLast: 0 })).toMatch(/keepLast is 0, expected an integer from 1/);
   expect(await say(root, { mode: "least" })).toMatch(/mode is 'least'/);
   const manager = new SimpleCheckPointManager(root);
-  expect((await failure(() => manager.save({ metric: "1" } as object))).message).toMatch(/metric is string/);
+  expect((await failure(() => manager.save({ metric: "1" } as object))).message).toMatch(/metric is the string '1'/);
 });
 
 interface Model {

@@ -150,7 +150,7 @@ describe("onnx.export", () => {
     );
     await new flow.train.CheckPoint().init();
     expect(await say(() => flow.onnx.export(train, path))).toMatch(/it is a train job; export a predict job/);
-    expect(await say(async () => flow.onnx.export((() => 1) as never, path))).toMatch(/got function, expected a job/);
+    expect(await say(async () => flow.onnx.export((() => 1) as never, path))).toMatch(/got a function, expected a job/);
     expect(await say(async () => flow.onnx.export(job, ""))).toMatch(/the path is empty/);
     expect(await say(async () => flow.onnx.export(job, path, { opset: 16 }))).toMatch(
       /opset is 16, expected one of 17, 18, 19, 20, 21/,
@@ -159,7 +159,7 @@ describe("onnx.export", () => {
       /did you mean 'modelDir'/,
     );
     expect(await say(() => flow.onnx.export(job, path, { inputs: ["a", "b"] }))).toMatch(
-      /inputs is \["a","b"\], expected 1 names/,
+      /inputs is \['a','b'\], expected 1 names/,
     );
     expect(await say(() => flow.onnx.export(job, path, { outputs: ["x", "x", "y"] }))).toMatch(
       /'x' would name two of the model's/,

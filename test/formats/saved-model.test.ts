@@ -185,11 +185,11 @@ describe("savedModel.export", () => {
     );
     await new flow.train.CheckPoint().init();
     expect(await say(() => exportTo(train, dir))).toMatch(/it is a train job; export a predict job/);
-    expect(await say(async () => exportTo((() => 1) as never, dir))).toMatch(/got function, expected a job/);
-    expect(await say(async () => exportTo(job, 5 as never))).toMatch(/the path is number/);
+    expect(await say(async () => exportTo((() => 1) as never, dir))).toMatch(/got a function, expected a job/);
+    expect(await say(async () => exportTo(job, 5 as never))).toMatch(/the path is the number 5/);
     expect(await say(() => exportTo(job, ""))).toMatch(/the path is empty.*E_CKPT_DIR/);
     expect(await say(async () => exportTo(job, dir, { tags: [] } as never))).toMatch(/unknown option 'tags'/);
-    expect(await say(() => exportTo(job, dir, { inputs: ["a"] }))).toMatch(/inputs is \["a"\], expected 2 names/);
+    expect(await say(() => exportTo(job, dir, { inputs: ["a"] }))).toMatch(/inputs is \['a'\], expected 2 names/);
     expect(await say(() => exportTo(job, dir, { outputs: ["x", "x"] }))).toMatch(
       /'x' would name two outputs.*E_DUPLICATE/,
     );

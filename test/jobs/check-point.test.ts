@@ -196,9 +196,9 @@ test("extras are checked at the call, and copied there", async () => {
     [{ when: new Date(0) }, "extras.when is a Date"],
     [{ weights: new Float32Array(2) }, "extras.weights is a Float32Array"],
     [new Map(), "extras is a Map"],
-    [[1n], "extras[0] is bigint"],
-    [{ f: () => 1 }, "extras.f is function"],
-    [Symbol("s"), "extras is symbol"],
+    [[1n], "extras[0] is the bigint 1"],
+    [{ f: () => 1 }, "extras.f is a function"],
+    [Symbol("s"), "extras is the symbol Symbol(s)"],
     [cyclic, "extras.self.inner[0] is one of the objects that contain it"],
     [{ toJSON: 1, x: { toJSON: () => 1 } }, "extras.x is an object with a toJSON method"],
     // biome-ignore lint/suspicious/noSparseArray: what is left out counts
@@ -226,7 +226,7 @@ test("mistyped options are named", async () => {
     "strict is 1, expected true or false",
   );
   expect(await message(() => checkPoint.save(dir, { background: "yes" as unknown as boolean }))).toContain(
-    "background is yes",
+    "background is 'yes'",
   );
   expect(await message(() => checkPoint.load("a\0b"))).toContain("the path has a NUL in it");
 });

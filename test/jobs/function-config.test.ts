@@ -139,5 +139,5 @@ test("every documented setter is there: taken without effect, or honoured; wrong
   expect((await declare(config)).message).toContain(
     "'lars_conf' is not supported there; use a class of flow.optimizer",
   );
-  expect((await declare({})).message).toContain("functionConfig is object, expected flow.functionConfig()");
+  expect((await declare({})).message).toContain("functionConfig is an object, expected flow.functionConfig()");
 });

@@ -93,7 +93,7 @@ test("wrong options of minimize", async () => {
     "freeze names 'conv*', which fits no trainable variable of job 'train_job'; it has dense1-weight, dense1-bias",
   );
   expect(await message({ freeze: /dense/ })).toContain("depends on no trainable variable that is not frozen");
-  expect(await message({ freeze: [3] })).toContain("freeze: a pattern is number");
+  expect(await message({ freeze: [3] })).toContain("freeze: a pattern is the number 3");
   expect(await message({ accumulate: 0 })).toContain("accumulate is 0, expected a number of calls of at least 1");
   expect(await message({ acumulate: 2 })).toContain("did you mean 'accumulate'?");
 });

@@ -22,7 +22,7 @@ test("an AbortSignal takes a queued call out; a call that runs is finished", asy
   const call = job.with({ signal: running.signal })([5]);
   expect((await call).item()).toBe(6);
   running.abort();
-  expect((await failure(() => job.with({ signal: 3 as never }))).message).toContain("signal is number");
+  expect((await failure(() => job.with({ signal: 3 as never }))).message).toContain("signal is the number 3");
   expect((await failure(() => job.with({ singal: undefined } as never))).message).toContain("did you mean 'signal'?");
 });
 

@@ -84,7 +84,7 @@ test("wrong declarations are named where they are made", async () => {
     [undefined, "is undefined, expected tp.Numpy or another type; null stands for nothing"],
     [tp.Callback, "is a function; tp.Callback and tp.Bundle take the type of the value"],
     [[tp.Numpy, tp.Callback(tp.Numpy)], "returns of job 'wrong'.1 is a tp.Callback; it can only be the whole"],
-    [{ a: 3 }, "returns of job 'wrong'.a is number"],
+    [{ a: 3 }, "returns of job 'wrong'.a is the number 3"],
   ] as const) {
     const error = await declare(returns);
     expect(error.code).toBe("E_RETURNS");

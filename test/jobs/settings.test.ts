@@ -50,7 +50,7 @@ test("config's setters check their value, and say so once the session runs", asy
   }
   for (const name of flags) {
     expect(config[name](true)).toBe(true);
-    expect((await failure(() => config[name](1 as never))).message).toContain(`config.${name}: got number`);
+    expect((await failure(() => config[name](1 as never))).message).toContain(`config.${name}: got the number 1`);
   }
   const boxing = config.collectiveBoxing;
   expect(Object.keys(boxing)).toHaveLength(11);
