@@ -373,7 +373,7 @@ const wrong: readonly (readonly [mistake: string, program: string, ...message: s
   [
     "a scheduler's numbers without lists",
     "new flow.optimizer.PiecewiseConstantScheduler(0.1);",
-    "Expected 2 arguments, but got 1",
+    "Expected 2-3 arguments, but got 1",
   ],
   [
     "the momentum as a positional argument",
