@@ -8,6 +8,14 @@ export interface Feed {
   readonly bytes: Uint8Array;
 }
 
+/** What the worker thread is started with. */
+export interface Start {
+  readonly binding: string;
+  readonly threads: number | undefined;
+  /** The memory of the gate. */
+  readonly gate: SharedArrayBuffer;
+}
+
 /** What the worker thread is asked. */
 export type Request =
   | { readonly kind: "load"; readonly directory: string; readonly tag: string }
@@ -26,6 +34,4 @@ export type Answer =
   | { readonly id: number; readonly error: string };
 
 /** The worker's first message. */
-export type Hello =
-  | { readonly version: string; readonly gpu: boolean; readonly stays: boolean }
-  | { readonly broken: string };
+export type Hello = { readonly version: string; readonly gpu: boolean } | { readonly broken: string };

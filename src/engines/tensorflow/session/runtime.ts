@@ -2,12 +2,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
+import { SHARE_ENV, Worker } from "node:worker_threads";
 import { FlowError } from "../../../core/errors.js";
 import type { EngineOptions } from "../../engine.js";
 import { tag } from "../versions.js";
 import { bindingsToTry, doesNotLoad } from "./binding.js";
-import type { Answer, Feed, Hello, Request } from "./messages.js";
+import { Gate } from "./gate.js";
+import type { Answer, Feed, Hello, Request, Start } from "./messages.js";
+import { quiet } from "./quiet.js";
 
 export type { Feed } from "./messages.js";
 
@@ -94,11 +96,7 @@ class WorkerRuntime implements Runtime {
     const directory = await mkdtemp(join(tmpdir(), "onestep-tensorflow-"));
     try {
       await writeFile(join(directory, "saved_model.pb"), savedModel);
-      // Read with the first graph: ops run one after the other on the thread that calls, each on all cores. A step has little
-      // to run side by side, and handing its ops to other threads costs 1 us each.
-      const { model } = (await withEnvironment({ TF_NUM_INTEROP_THREADS: "-1" }, () =>
-        this.#ask({ kind: "load", directory, tag }),
-      )) as { readonly model: number };
+      const { model } = (await this.#ask({ kind: "load", directory, tag })) as { readonly model: number };
       const kept = new Map<string, Uint8Array>();
       return {
         run: async (feeds, fetches, { keep = false } = {}) => {
@@ -151,39 +149,30 @@ async function start(
   binding: string,
   threads: number | undefined,
 ): Promise<{ readonly worker: Worker; readonly hello: Hello }> {
-  // Read when the library is loaded.
-  const wanted = {
-    TF_CPP_MIN_LOG_LEVEL: "3",
-    ...(threads === undefined ? {} : { TF_NUM_INTRAOP_THREADS: String(threads) }),
+  const loud = await quiet();
+  const gate = new Gate();
+  const exit = (): void => {
+    gate.close();
+    loud();
   };
-  return withEnvironment(wanted, async () => {
+  process.on("exit", exit);
+  try {
     const worker = new Worker(new URL("./worker.js", import.meta.url), {
-      workerData: binding,
+      workerData: { binding, threads, gate: gate.memory } satisfies Start,
+      // TensorFlow reads the process's environment, not a thread's copy.
+      env: SHARE_ENV,
       // A thread refuses options of the process such as --input-type.
       execArgv: [],
-      // load() closes a descriptor that a system call made.
-      trackUnmanagedFds: false,
     });
+    worker.once("exit", () => process.off("exit", exit));
     const hello = await new Promise<Hello>((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);
     });
-    // See load(): a second owner keeps the library in the process.
-    if (!("broken" in hello) && !hello.stays) createRequire(import.meta.url)(binding);
+    // Windows unloads what no thread holds any more: a second owner keeps the library in the process.
+    if (process.platform === "win32" && !("broken" in hello)) createRequire(import.meta.url)(binding);
     return { worker, hello };
-  });
-}
-
-/**
- * An action while the environment says more; what the user set stays. TensorFlow reads the process's environment, not a
- * thread's copy.
- */
-async function withEnvironment<T>(wanted: Readonly<Record<string, string>>, action: () => Promise<T>): Promise<T> {
-  const added = Object.entries(wanted).filter(([name]) => process.env[name] === undefined);
-  for (const [name, value] of added) process.env[name] = value;
-  try {
-    return await action();
   } finally {
-    for (const [name] of added) delete process.env[name];
+    loud();
   }
 }
