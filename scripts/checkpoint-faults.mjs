@@ -20,8 +20,10 @@ const short = flag("--short");
 const kills = Number(option("--kills", short ? 50 : 1000));
 const only = option("--only", "");
 const root = mkdtempSync(join(option("--dir", tmpdir()), "onestep-faults-"));
-// One thread makes all calls of a save in one order, and calls that strace counts are those of the save alone.
+// One thread makes all calls of a save in one order, and calls that strace counts are those of the save alone. A load makes its small
+// calls on that thread too, or here, on the main one.
 const oneThread = { UV_THREADPOOL_SIZE: "1", UV_USE_IO_URING: "0" };
+const saver = (where = "threads", seed = "7") => new Program("saver.mjs", [seed, "50", where], oneThread);
 let passed = 0;
 let failed = 0;
 
@@ -92,8 +94,8 @@ function orderOf(events, dir) {
 }
 
 /** What a save and a load call when nothing goes wrong: lines of their traces. */
-async function traces() {
-  const program = new Program("saver.mjs", [], oneThread);
+async function traces(where) {
+  const program = saver(where);
   await program.next();
   const dir = join(root, "traced");
   const result = {};
@@ -133,25 +135,29 @@ await section("trace", async () => {
 
 // --- each call refused, or fatal -----------------------------------------------------------------------------------
 
-await section("errors", async () => {
-  const traced = await traces();
+async function eachRefused(where, works) {
+  const traced = await traces(where);
   rmSync(traced.dir, { recursive: true });
+  // strace counts for each thread: a fault at the n-th call of a name meets that of every thread.
   const counts = (lines) => {
-    const result = new Map();
-    for (const { call } of parse(lines)) result.set(call, (result.get(call) ?? 0) + 1);
-    return [...result].filter(([call]) => calls.includes(call));
+    const events = parse(lines).filter(({ call }) => calls.includes(call));
+    const most = (name) => {
+      const threads = events.flatMap(({ call, thread }) => (call === name ? [thread] : []));
+      return Math.max(...threads.map((thread) => threads.filter((other) => other === thread).length));
+    };
+    return [...new Set(events.map(({ call }) => call))].map((call) => [call, most(call)]);
   };
   let program;
   let digest;
   const alive = async () => {
     if (program === undefined || program.process.exitCode !== null || program.process.signalCode !== null) {
-      program = new Program("saver.mjs", [], oneThread);
+      program = saver(where);
       ({ digest } = await program.next());
     }
     return program;
   };
   const stored = join(root, "stored");
-  const other = new Program("saver.mjs", ["8"], oneThread);
+  const other = saver(where, "8");
   const { digest: storedDigest } = await other.next();
   await other.ask(`save ${stored}`);
   await other.stop();
@@ -192,7 +198,7 @@ await section("errors", async () => {
   ];
   let at = 0;
   for (const fault of faults) {
-    for (const what of ["save", "load"]) {
+    for (const what of works) {
       const wrong = [];
       let count = 0;
       let refused = 0;
@@ -203,11 +209,11 @@ await section("errors", async () => {
           const inject = [`inject=${call}:${fault.rule}:when=${n}${fault.once ? "" : "+"}`];
           if (!fault.once) inject.push("inject=?unlink,?unlinkat,?rmdir:error=EIO:when=1+");
           const dir = what === "save" ? join(root, "m") : stored;
-          const where = `${call} ${n} of ${total}`;
+          const place = `${call} ${n} of ${total}`;
           const answer = await under(`${what} ${dir}`, inject);
           refused += answer.done === true ? 0 : 1;
           if (answer.done === true && flag("--verbose"))
-            console.log(`      ${what} despite ${fault.title} at ${where}`);
+            console.log(`      ${what} despite ${fault.title} at ${place}`);
           let complaint = await clear(answer, dir, what);
           if (what === "save") {
             complaint ??= await oldOrNew(dir, digest);
@@ -229,16 +235,22 @@ await section("errors", async () => {
             if (answer.done === false && answer.digest !== digest) complaint ??= "a variable changed";
             if (answer.done === true) await program.ask("init");
           }
-          if (complaint !== undefined) wrong.push(`${where}: ${complaint}`);
+          if (complaint !== undefined) wrong.push(`${place}: ${complaint}`);
         }
       }
       check(
-        `errors: ${fault.title} at each of ${count} calls of a ${what} (${refused} ended it)`,
+        `errors: ${fault.title} at each of ${count} calls of a ${what}${where === "here" ? " on the main thread" : ""} (${refused} ended it)`,
         count === 0 ? "no call" : wrong,
       );
     }
   }
   await program?.stop();
+  rmSync(stored, { recursive: true });
+}
+
+await section("errors", async () => {
+  await eachRefused("threads", ["save", "load"]);
+  await eachRefused("here", ["load"]);
 });
 
 // --- files that are hashed on threads and flushed while they are written ---------------------------------------------

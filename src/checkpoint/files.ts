@@ -1,8 +1,9 @@
 import type { Stats } from "node:fs";
 import { constants } from "node:fs";
-import { type FileHandle, lstat, open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { FlowError } from "../core/errors.js";
 import { type Hash, hashHere } from "./hash.js";
+import { lookAt, type OpenFile, openFile } from "./small-calls.js";
 
 // Hashing 1 MiB takes a millisecond or two; between pieces the event loop turns.
 export const PIECE = 1 << 20;
@@ -83,13 +84,13 @@ export async function syncDirectory(path: string): Promise<void> {
  * a link may lead out of the checkpoint, opening the others may wait for ever.
  */
 export async function plainKind(where: string, path: string): Promise<"file" | "directory" | undefined> {
-  const kind = await lstat(path).catch(absent);
+  const kind = await lookAt(path).catch(absent);
   return kind === undefined ? undefined : checkPlain(where, path, kind);
 }
 
 /** Bytes of the plain file at `path`, or undefined where nothing is. */
 export async function plainSize(where: string, path: string): Promise<number | undefined> {
-  const kind = await lstat(path).catch(absent);
+  const kind = await lookAt(path).catch(absent);
   if (kind === undefined) return undefined;
   if (checkPlain(where, path, kind) === "directory") refuseFolder(where, path);
   return kind.size;
@@ -120,10 +121,10 @@ const NO_LINK = constants.O_NOFOLLOW ?? 0;
 export async function withPlainFile<T>(
   where: string,
   path: string,
-  work: (file: FileHandle, size: number) => Promise<T>,
+  work: (file: OpenFile, size: number) => Promise<T>,
 ): Promise<T | undefined> {
   if ((await plainSize(where, path)) === undefined) return undefined;
-  const file = await open(path, constants.O_RDONLY | NO_WAIT | NO_LINK);
+  const file = await openFile(path, constants.O_RDONLY | NO_WAIT | NO_LINK);
   try {
     const opened = await file.stat();
     if (checkPlain(where, path, opened) === "directory") refuseFolder(where, path);
@@ -154,19 +155,15 @@ export interface StreamOptions {
 }
 
 /** Reads at most `size` bytes of a file, piece by piece; gives how many there were. */
-export async function streamFile(
-  file: FileHandle,
-  size: number,
-  { place, took, hash }: StreamOptions,
-): Promise<number> {
+export async function streamFile(file: OpenFile, size: number, { place, took, hash }: StreamOptions): Promise<number> {
   let length = 0;
   while (length < size) {
     const into = place(length, Math.min(PIECE, size - length));
     let got = 0;
     while (got < into.byteLength) {
-      const { bytesRead } = await file.read(into, got, into.byteLength - got, length + got);
-      if (bytesRead === 0) break;
-      got += bytesRead;
+      const more = await file.read(into.subarray(got), length + got);
+      if (more === 0) break;
+      got += more;
     }
     const piece = into.subarray(0, got);
     await hash?.update(piece);

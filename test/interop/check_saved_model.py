@@ -1,4 +1,6 @@
 """Loads what write.ts exported with TensorFlow's Python package: python test/interop/check_saved_model.py FOLDER"""
+import hashlib
+import json
 import os
 import pathlib
 import sys
@@ -7,6 +9,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 import tensorflow as tf
 from safetensors.numpy import load_file
+from tensorflow.core.protobuf import saved_model_pb2
 
 folder = pathlib.Path(sys.argv[1])
 passed = failed = 0
@@ -42,7 +45,34 @@ def numbers_of(loaded, inputs, outputs):
         assert np.ptp(expected) > 0, f"{name} tells nothing: every element is equal"
 
 
+def tell(path):
+    """What is in the model, for check_netron.mjs."""
+    (meta,) = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs
+    (signature,) = meta.signature_def.values()
+
+    def ends(values):
+        return {
+            name: [value.name.removesuffix(":0"), tf.as_dtype(value.dtype).name, [dim.size for dim in value.tensor_shape.dim]]
+            for name, value in values.items()
+        }
+
+    constants = {
+        node.name: tf.make_ndarray(node.attr["value"].tensor) for node in meta.graph_def.node if node.op == "Const"
+    }
+    told = {
+        "nodes": {node.name: [node.op, list(node.input)] for node in meta.graph_def.node if node.op != "Const"},
+        "inputs": ends(signature.inputs),
+        "outputs": ends(signature.outputs),
+        "constants": {
+            name: [array.dtype.name, list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+            for name, array in constants.items()
+        },
+    }
+    pathlib.Path(f"{path}.json").write_text(json.dumps(told))
+
+
 for path in sorted(folder.glob("*.saved_model")):
+    tell(path)
     inputs, outputs = (load_file(path.with_suffix(f".{part}.safetensors")) for part in ("inputs", "outputs"))
     loaded = tf.saved_model.load(str(path))
     check(f"TensorFlow {tf.__version__} finds {path.name}'s signature", lambda: signature_of(loaded, inputs, outputs))

@@ -1,5 +1,5 @@
-// node test/interop/run.mjs: Python's safetensors, numpy, onnx, onnxruntime and tensorflow, and plain tfjs-node, read what onestep
-// writes, and the other way round. Makes .venv with the packages of requirements.txt; PYTHON names the interpreter to make it with.
+// node test/interop/run.mjs: Python's safetensors, numpy, onnx, onnxruntime and tensorflow, plain tfjs-node and Netron read what onestep
+// writes, and Python the other way round. Makes .venv with the packages of requirements.txt; PYTHON names the interpreter to make it with.
 // Wants `npm run build` and `onestep setup tensorflow`.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -28,6 +28,7 @@ function run(command, args, { cwd = root, env = {} } = {}) {
 function must(command, args, options) {
   const { status, stdout, stderr } = run(command, args, options);
   if (status !== 0) throw new Error(`${command} ${args.join(" ")}: exit code ${status}\n${stdout}\n${stderr}`);
+  return stdout.trim();
 }
 
 /** Runs a program whose last line counts its own checks. */
@@ -57,6 +58,8 @@ try {
   counted(python, [join(here, "check.py"), folder]);
   counted(process.execPath, [...tsx, join(here, "read.ts"), folder]);
   counted(python, [join(here, "check_saved_model.py"), folder]);
+  const netron = must(python, ["-c", "import netron, os; print(os.path.dirname(netron.__file__))"]);
+  counted(process.execPath, [join(here, "check_netron.mjs"), netron, folder]);
   if (Number(process.versions.node.split(".")[0]) < 23) {
     must("npm", ["ci", "--prefix", join(root, "bench", "tfjs"), "--ignore-scripts", "--no-audit", "--no-fund"]);
     counted(process.execPath, [...tsx, join(here, "check_saved_model.ts"), folder]);

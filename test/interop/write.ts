@@ -71,6 +71,10 @@ const lenet = (images: flow.Blob): flow.Blob => {
   );
   return flow.nn.softmax(hidden);
 };
+const mlp = (images: flow.Blob): flow.Blob => {
+  const hidden = flow.layers.dense(images, 512, { activation: flow.nn.relu, kernelInitializer, name: "dense1" });
+  return flow.layers.dense(hidden, 10, { kernelInitializer, name: "dense2" });
+};
 const attention = (x: flow.Blob): flow.Blob => {
   const [batch, length, width] = x.shape as [number, number, number];
   const project = (name: string): flow.Blob => {
@@ -91,6 +95,7 @@ const models: Readonly<
   Record<string, readonly [(x: flow.Blob) => flow.Blob, readonly number[], "float32" | "float64"]>
 > = {
   lenet: [lenet, [8, 1, 28, 28], "float32"],
+  mlp: [mlp, [8, 784], "float32"],
   attention: [attention, [2, 6, 16], "float32"],
   wide: [wide, [4, 5], "float64"],
 };
@@ -114,10 +119,6 @@ for (const [name, [model, shape, dtype]] of Object.entries(models)) {
   }
 }
 
-const mlp = (images: flow.Blob): flow.Blob => {
-  const hidden = flow.layers.dense(images, 512, { activation: flow.nn.relu, kernelInitializer, name: "dense1" });
-  return flow.layers.dense(hidden, 10, { kernelInitializer, name: "dense2" });
-};
 /** Rows of a table, their labels' losses, and sums that only 64 bits hold. */
 const lookup = (ids: flow.Blob, labels: flow.Blob, counts: flow.Blob) => {
   const rows = flow.gather(flow.getVariable("table", { shape: [20, 5], initializer: kernelInitializer }), ids);

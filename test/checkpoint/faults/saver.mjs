@@ -1,10 +1,14 @@
 // A program under fault injection: for each line on stdin, `save DIR`, `load DIR` or `init`, it does so and prints one line of JSON: what
-// came of it, and the SHA-256 of all variables afterwards. Arguments: the seed, and the elements of each of the three variables.
+// came of it, and the SHA-256 of all variables afterwards. Arguments: the seed, the elements of each of the three variables, and where a
+// load makes its small calls: `here`, on the main thread, or on `threads`.
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import * as flow from "../../../dist/index.js";
 
 const elements = Number(process.argv[3] ?? 50);
+// The clock decides where (src/checkpoint/small-calls.ts): this one says always the same.
+const where = process.argv[4];
+if (where !== undefined) performance.now = () => (where === "here" ? -Infinity : Infinity);
 flow.config.engine(elements > 50 ? "onnx" : "reference");
 flow.config.seed(Number(process.argv[2] ?? 7));
 const names = ["dense-bias", "dense-weight", "other"];

@@ -60,13 +60,13 @@ function allThreads(pid) {
   );
 }
 
-/** `{ call, path, result }` of each traced line, in order. */
+/** `{ thread, call, path, to, line }` of each traced line, in order. */
 export function parse(lines) {
   return lines.flatMap((line) => {
-    const [, call, rest] = /^\d+ +(\w+)\((.*)$/.exec(line) ?? [];
+    const [, thread, call, rest] = /^(\d+) +(\w+)\((.*)$/.exec(line) ?? [];
     if (call === undefined) return [];
     const quoted = [...rest.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((match) => match[1]);
     const [, open] = /^\d+<([^>]*)>/.exec(rest) ?? [];
-    return [{ call, path: open ?? quoted[0], to: quoted[1], line }];
+    return [{ thread, call, path: open ?? quoted[0], to: quoted[1], line }];
   });
 }
