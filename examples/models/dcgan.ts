@@ -62,7 +62,7 @@ export function discriminator(
   const named = (name: string): string => (reuse ? `${name}_reuse` : name);
   const conv = (name: string, x: flow.Blob, filters: number): flow.Blob => {
     const weight = variable(`${name}-weight`, [filters, x.shape[1]!, 5, 5]);
-    const y = flow.nn.conv2d(x, weight, 2, "SAME_UPPER", { name: named(name) });
+    const y = flow.nn.compatConv2d(x, weight, 2, "SAME", { name: named(name) });
     const biased = flow.nn.biasAdd(y, variable(`${name}-bias`, [filters], flow.zerosInitializer()));
     return flow.nn.dropout(flow.nn.leakyRelu(biased, { alpha: 0.3 }), 0.3);
   };

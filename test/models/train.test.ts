@@ -51,7 +51,7 @@ for (const engine of ["onnx", "tensorflow"])
         wideVocabSize: 500,
         deepVocabSize: 1000,
         hiddenUnits: [32, 32],
-        optimizer: new flow.optimizer.Adam(constant(0.01), { doBiasCorrection: true }),
+        learningRate: 0.01,
       });
       await new flow.train.CheckPoint().init();
       const { labels, denseFields, wideSparseFields, deepSparseFields } = syntheticClicks(batch, 500, 1000);
