@@ -56,7 +56,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 // Packages that carry native code: loaded by their engine only.
 const nativeOwners: Readonly<Record<string, readonly string[]>> = {
   "onnxruntime-node": ["engines/onnx/session"],
-  koffi: ["engines/onnx/session", "engines/tensorflow/session"],
+  koffi: ["engines/koffi.ts"],
   "@tensorflow/tfjs-node": ["engines/tensorflow/session"],
 };
 

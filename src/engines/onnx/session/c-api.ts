@@ -1,10 +1,10 @@
 import { bug, FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
+import { type Koffi, openKoffi } from "../../koffi.js";
 import { edgeType, onnxElementType, type Port } from "../encode.js";
 import { libraryPath } from "./library.js";
 import { type LoadOptions, type Model, type Runtime, unfitOptimizers, type Value } from "./runtime.js";
 
-type Koffi = typeof import("koffi")["default"];
 /** A pointer; 0 is null. */
 type Handle = bigint;
 type NativeFunction = ((...args: readonly unknown[]) => unknown) & {
@@ -38,16 +38,10 @@ const basicOptimizations = 1;
 const cell = (): BigUint64Array => new BigUint64Array(new ArrayBuffer(8));
 const pointers = (count: number): BigUint64Array => new BigUint64Array(new ArrayBuffer(8 * Math.max(1, count)));
 
-/** The runtime by the C API, or undefined where koffi has no binary for this machine. */
+/** The runtime by the C API, or undefined where koffi is not to be had. */
 export async function openCApi(): Promise<Runtime | undefined> {
-  let koffi: Koffi;
-  try {
-    koffi = (await import("koffi")).default;
-  } catch {
-    return undefined;
-  }
-  // Kernels overflow koffi's default of 128 KiB. Only before the first call of the process can it be set.
-  koffi.config({ async_stack_size: 8 * 1024 * 1024 });
+  const koffi = await openKoffi();
+  if (koffi === undefined) return undefined;
   const library = koffi.load(libraryPath());
   const base = library.func("void *OrtGetApiBase()")() as Handle;
   const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)")) as NativeFunction;

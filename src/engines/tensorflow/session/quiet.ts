@@ -2,6 +2,7 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isMainThread } from "node:worker_threads";
+import { openKoffi } from "../../koffi.js";
 
 // TensorFlow 2.21 says this on standard error at any log level, before it has read the level.
 const noise =
@@ -45,10 +46,10 @@ interface SystemCalls {
 
 async function systemCalls(): Promise<SystemCalls | undefined> {
   if (process.platform === "win32") return undefined;
+  const koffi = await openKoffi();
   try {
-    const { default: koffi } = await import("koffi");
-    const library = koffi.load(process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6");
-    return { dup: library.func("int dup(int)"), dup2: library.func("int dup2(int, int)") };
+    const library = koffi?.load(process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6");
+    return library && { dup: library.func("int dup(int)"), dup2: library.func("int dup2(int, int)") };
   } catch {
     return undefined;
   }
