@@ -238,7 +238,8 @@ export function roundHalves({ dtype, data }: Tensor): void {
   for (let i = 0; i < data.length; i++) (data as Float32Array)[i] = fromHalf(toHalf((data as Float32Array)[i]!));
 }
 
-const integerRange: Partial<Record<DType, readonly [number, number]>> = {
+/** The least and greatest value of an integer dtype, where a number holds them exactly. */
+export const integerRange: Partial<Record<DType, readonly [number, number]>> = {
   int8: [-128, 127],
   uint8: [0, 255],
   int32: [-2147483648, 2147483647],

@@ -1,17 +1,21 @@
 import { parentPort } from "node:worker_threads";
-import { streamOf } from "../core/rng.js";
+import { FlowError } from "../core/errors.js";
 import { findOp } from "../ops/index.js";
 import type { HostAnswer, HostRequest } from "./host.js";
+import { hostContext } from "./host-context.js";
 
-// Computes host ops without inputs (random masks) one step ahead, off the main thread.
+// Computes host ops without inputs (random masks, places of records) one step ahead, off the main thread.
 const port = parentPort!;
 port.on("message", ({ id, op, attrs, path, seed, call }: HostRequest) => {
   void (async () => {
     let answer: HostAnswer;
     try {
-      answer = { id, tensors: await findOp(op)!.host!([], attrs, { stream: streamOf(seed, ...path), call }) };
+      answer = { id, tensors: await findOp(op)!.host!([], attrs, hostContext(seed, path, call)) };
     } catch (error) {
-      answer = { id, error };
+      answer =
+        error instanceof FlowError
+          ? { id, failure: { code: error.code, message: error.message.slice(0, -` [${error.code}]`.length) } }
+          : { id, error };
     }
     port.postMessage(
       answer,

@@ -1,10 +1,10 @@
 import { Worker } from "node:worker_threads";
-import { bug } from "../core/errors.js";
-import { streamOf } from "../core/rng.js";
+import { bug, type ErrorCode, FlowError } from "../core/errors.js";
 import type { Tensor } from "../core/tensor.js";
 import type { Attrs, Node } from "../graph/graph.js";
 import { findOp } from "../ops/index.js";
 import { hostFeed } from "./compile.js";
+import { hostContext } from "./host-context.js";
 
 export interface HostRequest {
   readonly id: number;
@@ -18,6 +18,8 @@ export interface HostRequest {
 export interface HostAnswer {
   readonly id: number;
   readonly tensors?: readonly Tensor[];
+  /** A FlowError, whose class does not cross threads. */
+  readonly failure?: { readonly code: ErrorCode; readonly message: string };
   readonly error?: unknown;
 }
 
@@ -27,14 +29,14 @@ export interface HostCall {
   readonly call: number;
 }
 
-/** What the stream of a node's draw is made from: a seed of its own and the call, else the session's seed, job, name and call. */
+/** What the streams of a node are made from, before the call: a seed of its own, else the session's seed, job and name. */
 function streamSource(
   job: string,
   { name, op, attrs }: Node,
-  { seed, call }: HostCall,
+  seed: number,
 ): { readonly seed: number; readonly path: readonly (string | number)[] } {
   const [own] = (attrs.seed ?? []) as readonly number[];
-  return own === undefined ? { seed, path: ["op", job, name ?? op, call] } : { seed: own, path: ["op", call] };
+  return own === undefined ? { seed, path: ["op", job, name ?? op] } : { seed: own, path: ["op"] };
 }
 
 /** One thread that computes host ops without inputs; it never keeps an idle process alive. */
@@ -49,10 +51,11 @@ class HostThread {
 
   constructor() {
     this.#worker.unref();
-    this.#worker.on("message", ({ id, tensors, error }: HostAnswer) => {
+    this.#worker.on("message", ({ id, tensors, failure, error }: HostAnswer) => {
       const { resolve, reject } = this.#waiting.get(id)!;
       this.#waiting.delete(id);
-      if (tensors === undefined) reject(error);
+      if (failure !== undefined) reject(new FlowError(failure.code, failure.message));
+      else if (tensors === undefined) reject(error);
       else resolve(tensors);
     });
     this.#worker.on("error", (error) => {
@@ -122,11 +125,8 @@ export class HostRunner {
           input.node.op === "placeholder" ? String(input.node.attrs.name) : hostFeed(input.node, input.index);
         return feeds.get(name) ?? missing(name);
       });
-      const { seed, path } = streamSource(this.job, node, call);
-      const tensors = await findOp(node.op)!.host!(inputs, node.attrs, {
-        stream: streamOf(seed, ...path),
-        call: call.call,
-      });
+      const { seed, path } = streamSource(this.job, node, call.seed);
+      const tensors = await findOp(node.op)!.host!(inputs, node.attrs, hostContext(seed, path, call.call));
       for (const [i, tensor] of tensors.entries()) feeds.set(hostFeed(node, i), tensor);
     }
   }
@@ -137,7 +137,12 @@ export class HostRunner {
 
   #draw(call: HostCall): Draw {
     const answers = this.#sources.map((node) =>
-      this.#thread!.run({ op: node.op, attrs: node.attrs, call: call.call, ...streamSource(this.job, node, call) }),
+      this.#thread!.run({
+        op: node.op,
+        attrs: node.attrs,
+        call: call.call,
+        ...streamSource(this.job, node, call.seed),
+      }),
     );
     return { key: keyOf(call), answers };
   }

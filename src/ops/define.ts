@@ -1,3 +1,4 @@
+import type { DType } from "../core/dtype.js";
 import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
 import type { Stream } from "../core/rng.js";
 import { broadcastShapes, sameShape } from "../core/shape.js";
@@ -38,10 +39,12 @@ export interface GradContext<A> {
  */
 export type GradRule<A> = (context: GradContext<A>) => readonly (Blob | null)[];
 
-/** What a host op may draw on: the random stream of (seed, job, op name, call) and the number of the call. */
+/** What a host op may draw on: the random stream of (seed, job, op name, call), the number of the call, streams of epochs. */
 export interface HostContext {
   readonly stream: Stream;
   readonly call: number;
+  /** The stream of (seed, job, op name, epoch): for what stays the same over the calls of an epoch. */
+  readonly streamOfEpoch: (epoch: number) => Stream;
 }
 
 /** The meaning of an op, in one place. `grad: "stop"` is an op through which nothing flows, by definition. */
@@ -168,6 +171,15 @@ export function requireList(where: string, what: string, value: unknown): assert
 export function requireNumber(where: string, what: string, value: unknown): asserts value is number {
   if (typeof value !== "number")
     throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected a number`);
+}
+
+/** E_DTYPE unless `dtype` is one that host ops make numbers of. */
+export function requireNumbers(where: string, dtype: DType): void {
+  if (!["float32", "float64", "int8", "uint8", "int32", "int64"].includes(dtype))
+    throw new FlowError(
+      "E_DTYPE",
+      `${where}: dtype is ${plainText(dtype)}, expected float32, float64, int8, uint8, int32 or int64`,
+    );
 }
 
 /** E_ARGUMENT unless an argument is a Blob or a number. */

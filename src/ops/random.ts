@@ -6,7 +6,7 @@ import { zeros } from "../core/tensor.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { currentBuilder, emit, emitCheck, textOf } from "../graph/trace.js";
 import { checkInitializer, type Initializer, randomUniformInitializer, sample } from "../initializers/initializer.js";
-import { hostOp, type Named, requireBlob, requireList } from "./define.js";
+import { hostOp, type Named, requireBlob, requireList, requireNumbers } from "./define.js";
 import { cast, less, multiply } from "./elementwise.js";
 import { gatherOp } from "./indexing.js";
 import { reduceMax, reduceMin } from "./reduce.js";
@@ -155,14 +155,6 @@ export function bernoulli(x: Blob, options: BernoulliOptions = {}): Blob {
     name,
   );
   return cast(less(cast(drawn, x.dtype), multiply(x, 2 ** 24)), dtype ?? x.dtype);
-}
-
-function requireNumbers(where: string, dtype: DType): void {
-  if (!["float32", "float64", "int8", "uint8", "int32", "int64"].includes(dtype))
-    throw new FlowError(
-      "E_DTYPE",
-      `${where}: dtype is ${plainText(dtype)}, expected float32, float64, int8, uint8, int32 or int64`,
-    );
 }
 
 /** Options of `decodeRandom`. */
