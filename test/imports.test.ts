@@ -10,7 +10,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   graph: ["core"],
   initializers: ["core"],
   data: ["core"],
-  ops: ["core", "graph", "initializers"],
+  ops: ["core", "graph", "initializers", "data"],
   passes: ["core", "graph", "ops"],
   autodiff: ["core", "graph", "ops"],
   variables: ["core", "graph", "initializers"],

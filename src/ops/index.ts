@@ -9,6 +9,7 @@ import * as indexing from "./indexing.js";
 import * as linalg from "./linalg.js";
 import * as loss from "./loss.js";
 import * as parts from "./parts.js";
+import * as pipeline from "./pipeline.js";
 import * as pool from "./pool.js";
 import * as random from "./random.js";
 import * as reduce from "./reduce.js";
@@ -78,6 +79,8 @@ export const ops = {
   negative: elementwise.negativeOp,
   notEqual: elementwise.notEqualOp,
   observe: structure.observeOp,
+  ofrecordRawDecoder: pipeline.ofrecordRawDecoderOp,
+  ofrecordReader: pipeline.ofrecordReaderOp,
   pad: parts.padOp,
   permutation: random.permutationOp,
   pow: binary.powOp,

@@ -83,6 +83,8 @@ const reasons: Readonly<Record<string, string>> = {
   dropoutMask: "drawn at random: its distribution is tested, and that all engines see the same",
   permutation: "drawn at random: its distribution is tested",
   randomNumbers: "drawn at random: their distribution is tested",
+  ofrecordRawDecoder: "its values are those that Python's protobuf wrote, in test/golden/ofrecord",
+  ofrecordReader: "places in files; what lies there is in test/golden/ofrecord",
   observe: "the identity, which keeps a value for watchers",
   dropout: "drawn at random; what it does with the mask is multiply",
   randomMaskLike: "drawn at random",

@@ -74,6 +74,8 @@ const right: Readonly<Record<string, () => Values>> = {
   maxPool2d: () => [image(), 2, 2, "VALID"],
   maxPool3d: () => [like([1, 2, 4, 4, 4]), 2, 2, "VALID"],
   moments: () => [x(), [0]],
+  ofrecordRawDecoder: () => [flow.data.ofrecordReader("folder"), "feature", [2], "float32"],
+  ofrecordReader: () => ["folder"],
   oneHot: () => [ids(), 3],
   pad: () => [like([3]), [[1, 1]]],
   padGrad: () => [like([3]), [[1, 1]]],
