@@ -102,7 +102,7 @@ test.each(engines)(
       expect(batch.exact.shape).toEqual([4, 2, 1]);
       // The reference engine computes in float64, which holds integers to 2 ** 53.
       const held = (value: string): bigint => (engine === "reference" ? BigInt(Number(value)) : BigInt(value));
-      expect(Array.from(batch.wide.data)).toEqual(records.flatMap(({ wide }) => wide.map(held)));
+      expect([...(batch.wide.data as BigInt64Array)]).toEqual(records.flatMap(({ wide }) => wide.map(held)));
       expect(list(batch.ids)).toEqual(records.flatMap(({ ids }) => [...ids, 0, 0, 0, 0, 0].slice(0, 5)));
       expect(list(batch.varying)).toEqual(records.flatMap(({ ids }) => [...ids, 0, 0, 0].slice(0, 3)));
       expect(list(batch.truncated)).toEqual(records.flatMap(({ dense }) => dense.map((v) => Math.trunc(v) + 0)));
@@ -267,7 +267,7 @@ test("records and features that do not fit name file, record and feature", async
     `${x} holds 128 at index 1, which int8 cannot hold; decode it as a wider dtype and flow.cast it`,
   );
   const nan = field(2, field(1, [0, 0, 0xc0, 0x7f, 0, 0, 0, 0]));
-  for (const dtype of [flow.int32, flow.int64])
+  for (const dtype of [flow.int32, flow.int64] as const)
     expect(await wrong(message({ x: nan }), dtype)).toContain(`${x} holds NaN at index 0, which ${dtype} cannot hold`);
 });
 
