@@ -288,6 +288,11 @@ test("a step that fails changes nothing, and the next call reads a file that was
   // Of the same length, so that the places still hold.
   writeFileSync(join(folder, "part-0"), Buffer.from([...framed(good), ...framed(good)]));
   expect(list(await train())).toEqual([0.5]);
+  writeFileSync(join(folder, "part-0"), Buffer.from(framed(good)));
+  await train();
+  expect((await failure(() => train())).message).toContain(
+    "part-0', record 1: the file changed while the job was using it",
+  );
 });
 
 test("arguments that are wrong", async () => {
