@@ -236,6 +236,8 @@ try {
     "test/conformance.test.ts",
     "test/models/**",
     "test/engines/exchange.test.ts",
+    "test/engines/tensorflow/failures.test.ts",
+    "test/examples/strategies.test.ts",
   ];
   for (const major of [22, 24, 26]) {
     const node = installNode(major);
