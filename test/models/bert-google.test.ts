@@ -61,6 +61,7 @@ function writeGoogleFile(path: string): void {
 test("a full-size checkpoint of Google's goes through the preset into the GLUE jobs", {
   timeout: 120_000,
 }, async () => {
+  flow.config.seed(1);
   const folder = scratch();
   const [file, model] = [join(folder, "google.safetensors"), join(folder, "bert")];
   writeGoogleFile(file);
