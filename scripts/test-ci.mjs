@@ -207,9 +207,13 @@ try {
     step(`tests with ONESTEP_ENGINE=${engine}`, vitest("test/jobs", "test/tiny.test.ts", ...once), {
       env: { ONESTEP_ENGINE: engine },
     });
-  step("golden runs in full", vitest("test/golden/lenet.test.ts", "test/golden/mlp.test.ts"), {
-    env: { ONESTEP_FULL: "1" },
-  });
+  step(
+    "golden runs in full",
+    vitest("test/golden/lenet.test.ts", "test/golden/mlp.test.ts", "test/golden/optimizers.test.ts"),
+    {
+      env: { ONESTEP_FULL: "1" },
+    },
+  );
   step("1,000 random programs", vitest("test/fuzz"), { env: { ONESTEP_FULL: "1" } });
   step(
     "tests on the fall-back binding",
