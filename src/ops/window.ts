@@ -76,6 +76,16 @@ export interface PaddingRequest {
   readonly ceilMode?: boolean;
 }
 
+/** Before and after each spatial axis, so many cells that there is a place for each stride; the odd cell comes after. */
+export function samePads(sizes: Shape, { kernel, strides, dilations }: Omit<Window, "pads">): number[] {
+  const total = sizes.map((size, i) => {
+    const places = Math.ceil(size / strides[i]!);
+    return Math.max(0, (places - 1) * strides[i]! + reach(kernel[i]!, dilations[i]!) - size);
+  });
+  const before = total.map((n) => Math.floor(n / 2));
+  return [...before, ...total.map((n, i) => n - before[i]!)];
+}
+
 /** The documented padding rules as numbers before and after each spatial axis. */
 export function resolvePadding({
   where,
@@ -91,15 +101,8 @@ export function resolvePadding({
     const mode = padding.toUpperCase();
     if (mode === "VALID") return pads;
     if (mode !== "SAME" && mode !== "SAME_LOWER" && mode !== "SAME_UPPER") throw unknownPadding(where, padding, n);
-    for (const [i, size] of sizes.entries()) {
-      const stride = window.strides[i]!;
-      const span = reach(window.kernel[i]!, window.dilations[i]!);
-      const total = Math.max(0, (Math.ceil(size / stride) - 1) * stride + span - size);
-      const small = Math.floor(total / 2);
-      pads[i] = mode === "SAME_UPPER" ? small : total - small;
-      pads[n + i] = total - pads[i]!;
-    }
-    return pads;
+    const upper = samePads(sizes, window);
+    return mode === "SAME_UPPER" ? upper : [...upper.slice(n), ...upper.slice(0, n)];
   }
   if (!Array.isArray(padding) || padding.length !== n + 2) throw unknownPadding(where, padding, n);
   for (const [axis, entry] of padding.entries()) {

@@ -1,6 +1,6 @@
 import type { Shape } from "../../../core/shape.js";
 import type { Node } from "../../../graph/graph.js";
-import type { Window } from "../../../ops/window.js";
+import { samePads, type Window } from "../../../ops/window.js";
 import { type Emitter, ints, string, type } from "./context.js";
 
 /** Where each axis of a channels-last image lies in the stored `[N, C, H, W]`, and the way back. */
@@ -26,19 +26,9 @@ export function fitsKernel({ op, attrs, inputs: [x] }: Node): boolean {
   return kernel.length === 2 && x!.shape.length === 4 && (x!.dtype === "float32" || x!.dtype === "float64") && dense;
 }
 
-/** Before and after each spatial axis, as TensorFlow's `SAME` pads, which puts the odd cell after. */
-function samePads(sizes: Shape, { kernel, strides, dilations }: Window): number[] {
-  const total = sizes.map((size, i) => {
-    const places = Math.ceil(size / strides[i]!);
-    return Math.max(0, (places - 1) * strides[i]! + (kernel[i]! - 1) * dilations[i]! + 1 - size);
-  });
-  const before = total.map((n) => Math.floor(n / 2));
-  return [...before, ...total.map((n, i) => n - before[i]!)];
-}
-
 export const isUnpadded = ({ pads }: Window): boolean => pads.every((p) => p === 0);
 
-/** Whether the window's padding is what TensorFlow calls `SAME`. */
+/** Whether the window's padding is what TensorFlow calls `SAME`, which puts the odd cell after. */
 export const isSame = (sizes: Shape, window: Window): boolean =>
   samePads(sizes, window).every((p, i) => p === window.pads[i]);
 
