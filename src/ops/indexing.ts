@@ -135,9 +135,11 @@ export function gather(params: Blob, indices: Blob, options: GatherOptions = {})
   const rows = reshape(params, [groups * count, ...params.shape.slice(batchDims + 1)]);
   const offsets = multiply(iota([groups, 1], 0, indices.dtype), count);
   const flat = add(reshape(safe, [groups, sizeOf(indices.shape) / groups]), offsets);
-  const taken = emit(gatherOp, [rows, reshape(flat, indices.shape)], { axis: 0 }, name);
+  const taken = gatherRows(rows, reshape(flat, indices.shape), name);
   return taken;
 }
+/** The rows of `x` that `rows`, known to lie within it, name: `gather` on axis 0 without its checks. */
+export const gatherRows = (x: Blob, rows: Blob, name?: string): Blob => emit(gatherOp, [x, rows], { axis: 0 }, name);
 export const gatherOp = op("gather", {
   infer: ([params, indices], { axis }: { readonly axis: number }): BlobType => ({
     dtype: params!.dtype,
@@ -361,5 +363,5 @@ export const segmentSumOp = op("segmentSum", {
     dtype: data!.dtype,
     shape: [segments, ...data!.shape.slice(1)],
   }),
-  grad: ({ inputs: [, ids], dy }) => [emit(gatherOp, [dy, ids!], { axis: 0 }), null],
+  grad: ({ inputs: [, ids], dy }) => [gatherRows(dy, ids!), null],
 });

@@ -3,8 +3,8 @@ import { sizeOf } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import { emit, textOf } from "../graph/trace.js";
 import { type Named, requireBlob } from "./define.js";
-import { add, multiply, negative, subtract } from "./elementwise.js";
-import { gatherOp, topKOp } from "./indexing.js";
+import { add, cast, holds, multiply, negative, notEqualOp, subtract } from "./elementwise.js";
+import { gatherRows, topKOp } from "./indexing.js";
 import { pad, range } from "./parts.js";
 import { iota } from "./sources.js";
 import { reshape } from "./structure.js";
@@ -32,10 +32,10 @@ export function sort(input: Blob, options: SortOptions = {}): Blob {
   const { direction, name } = sorting("sort", input, options);
   const count = input.shape.at(-1)!;
   const order = orderOf(input, direction);
-  if (input.shape.length === 1) return emit(gatherOp, [input, order], { axis: 0 }, name);
+  if (input.shape.length === 1) return gatherRows(input, order, name);
   const rows = sizeOf(input.shape) / count;
   const places = add(reshape(order, [rows, count]), multiply(iota([rows, 1], 0, "int32"), count));
-  const sorted = emit(gatherOp, [reshape(input, [rows * count]), reshape(places, [rows * count])], { axis: 0 });
+  const sorted = gatherRows(reshape(input, [rows * count]), reshape(places, [rows * count]));
   return reshape(sorted, input.shape, name === undefined ? {} : { name });
 }
 
@@ -80,6 +80,12 @@ export function orderOf(x: Blob, direction: SortDirection = "ASCENDING", name?: 
 function reversed(x: Blob): Blob {
   if (x.dtype.startsWith("float")) return negative(x);
   return subtract(x.dtype === "uint8" ? 255 : -1, x);
+}
+
+/** Of a rank-1 blob of at least two elements: int32 ones where an element differs from the one before, from the second on. */
+export function changes(x: Blob): Blob {
+  const count = x.shape[0]! - 1;
+  return cast(holds(notEqualOp, range(x, 0, 1, count), range(x, 0, 0, count)), "int32");
 }
 
 /** The sum of each element of a rank-1 blob and all before it, by doubling. */

@@ -5,7 +5,7 @@ import { currentBuilder, emit, emitCheck, textOf } from "../graph/trace.js";
 import { type Named, requireBlob } from "./define.js";
 import { add, cast, equal, equalOp, greaterOp, holds, multiply, notEqual, where } from "./elementwise.js";
 import { blankPadding } from "./extent.js";
-import { gatherOp, segmentSumOp } from "./indexing.js";
+import { gatherRows, segmentSumOp } from "./indexing.js";
 import { runningSum } from "./order.js";
 import { concat, range, stack } from "./parts.js";
 import { groupsOf, placesOf } from "./selection.js";
@@ -95,26 +95,25 @@ function encode(table: Blob, size: Blob, hashes: Blob): { ordinals: Blob; table:
   const pairs = reshape(table, [capacity, 2]);
   const [keys, values] = [0, 1].map((column) => reshape(range(pairs, 1, column, 1), [capacity])) as [Blob, Blob];
   const zeros = (length: number, type = dtype): Blob => constant(0, { dtype: type, shape: [length] });
-  const pick = (x: Blob, rows: Blob): Blob => emit(gatherOp, [x, rows], { axis: 0 });
   const sum = (x: Blob, ids: Blob, segments: number): Blob => emit(segmentSumOp, [x, ids], { segments });
 
   const all = concat([keys, hashes]);
   const { order, first, group } = groupsOf(all);
   // The number of each group: that of its one pair in the table, or 0.
-  const knownNumber = sum(pick(concat([values, zeros(count)]), order), group, total);
-  const unknown = multiply(equal(pick(knownNumber, group), 0), notEqual(pick(all, order), 0));
+  const knownNumber = sum(gatherRows(concat([values, zeros(count)]), order), group, total);
+  const unknown = multiply(equal(gatherRows(knownNumber, group), 0), notEqual(gatherRows(all, order), 0));
   const begins = multiply(first, cast(unknown, "int32"));
   const isNew = range(sum(begins, order, total), 0, capacity, count);
   const rank = concat([zeros(capacity, "int32"), runningSum(isNew)]);
-  const newRank = cast(sum(multiply(begins, pick(rank, order)), group, total), dtype);
+  const newRank = cast(sum(multiply(begins, gatherRows(rank, order)), group, total), dtype);
   const number = add(knownNumber, where(holds(greaterOp, newRank, 0), add(size, newRank), 0));
-  const ordinals = range(sum(pick(number, group), order, total), 0, capacity, count);
+  const ordinals = range(sum(gatherRows(number, group), order, total), 0, capacity, count);
 
   const added = placesOf(isNew);
   const most = Math.min(count, capacity);
   const extent = { axis: 0, count: added.count };
   const free = range(placesOf(cast(holds(equalOp, keys, 0), "int32")).places, 0, 0, most);
-  const newKeys = blankPadding(range(pick(hashes, added.places), 0, 0, most), extent);
+  const newKeys = blankPadding(range(gatherRows(hashes, added.places), 0, 0, most), extent);
   const newValues = blankPadding(add(add(size, iota([most], 0, dtype)), 1), extent);
   const nextKeys = add(keys, sum(newKeys, free, capacity));
   const nextValues = add(values, sum(newValues, free, capacity));

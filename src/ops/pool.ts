@@ -6,7 +6,7 @@ import { emit, emitAll } from "../graph/trace.js";
 import { requireImages, toChannelsFirst, toChannelsLast } from "./conv.js";
 import { decomposable, type Named, op } from "./define.js";
 import { divide } from "./elementwise.js";
-import { gatherOp } from "./indexing.js";
+import { gatherRows } from "./indexing.js";
 import { reduceSum } from "./reduce.js";
 import { constantOp } from "./sources.js";
 import { broadcastTo, reshape } from "./structure.js";
@@ -216,7 +216,7 @@ export type MaxUnpoolAttrs = Window & { readonly shape: Shape };
 /** Adds each cell of `dy` at its index of a flattened zero blob of `shape`. The window says which indices can meet. */
 export const maxUnpoolOp = op("maxUnpool", {
   infer: ([dy], { shape }: MaxUnpoolAttrs): BlobType => ({ dtype: dy!.dtype, shape }),
-  grad: ({ inputs: [, index], dy }) => [emit(gatherOp, [reshape(dy, [-1]), index!], { axis: 0 }), null],
+  grad: ({ inputs: [, index], dy }) => [gatherRows(reshape(dy, [-1]), index!), null],
 });
 
 /** Means over the cells of each window that lie inside the input. */

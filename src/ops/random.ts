@@ -8,7 +8,7 @@ import { currentBuilder, emit, emitCheck, textOf } from "../graph/trace.js";
 import { checkInitializer, type Initializer, randomUniformInitializer, sample } from "../initializers/initializer.js";
 import { hostOp, type Named, requireBlob, requireList, requireNumbers } from "./define.js";
 import { cast, less, multiply } from "./elementwise.js";
-import { gatherOp } from "./indexing.js";
+import { gatherRows } from "./indexing.js";
 import { reduceMax, reduceMin } from "./reduce.js";
 
 /** Options of random functions. */
@@ -250,5 +250,5 @@ export function shuffle(value: Blob, options: RandomOptions = {}): Blob {
     { count: value.shape[0]!, seed },
     name === undefined ? undefined : `${name}-indices`,
   );
-  return emit(gatherOp, [value, order], { axis: 0 }, name);
+  return gatherRows(value, order, name);
 }

@@ -4,10 +4,10 @@ import type { Blob } from "../graph/blob.js";
 import { type Extent, extentOf } from "../graph/extent.js";
 import { emit, textOf } from "../graph/trace.js";
 import { type Named, named, requireBlob, requireList } from "./define.js";
-import { add, cast, greaterOp, holds, maximum, minimum, multiply, notEqualOp, where } from "./elementwise.js";
+import { add, cast, greaterOp, holds, maximum, minimum, multiply, where } from "./elementwise.js";
 import { blankPadding, counting } from "./extent.js";
-import { checkIndices, gatherOp, requireIndices, segmentSumOp } from "./indexing.js";
-import { orderOf } from "./order.js";
+import { checkIndices, gatherRows, requireIndices, segmentSumOp } from "./indexing.js";
+import { changes, orderOf } from "./order.js";
 import { concat, range } from "./parts.js";
 import { constant } from "./sources.js";
 import { reshape } from "./structure.js";
@@ -72,7 +72,7 @@ export function gatherNd(params: Blob, indices: Blob, options?: Named): Blob {
   const last = named("gatherNd", options);
   requireBlob("gatherNd", "params", params);
   const { lead, rest, slices, rows, extent } = slicesOf("gatherNd", indices, textOf(params), params.shape, last);
-  const taken = emit(gatherOp, [reshape(params, [slices, ...rest]), rows], { axis: 0 });
+  const taken = gatherRows(reshape(params, [slices, ...rest]), rows);
   const shape = [...lead, ...rest];
   const plain = reshape(taken, shape.length === 0 ? [1] : shape, extent === undefined ? last : {});
   return blankPadding(plain, extent, last);
@@ -197,9 +197,8 @@ function lastOfEach({ rows, entries, slices }: Slices, counts: Blob | undefined)
   // What does not count names a slice behind the last.
   const known = counts === undefined ? rows : where(counts, rows, slices);
   const order = orderOf(known);
-  const sorted = emit(gatherOp, [known, order], { axis: 0 });
-  const differs = holds(notEqualOp, range(sorted, 0, 1, entries - 1), range(sorted, 0, 0, entries - 1));
-  const ends = concat([cast(differs, "int32"), one]);
+  const sorted = gatherRows(known, order);
+  const ends = concat([changes(sorted), one]);
   // Back in the given order: each sum has one term.
   const last = emit(segmentSumOp, [ends, order], { segments: entries });
   return counts === undefined ? last : where(counts, last, 0);

@@ -4,11 +4,11 @@ import type { Blob, Operand } from "../graph/blob.js";
 import { limit } from "../graph/extent.js";
 import { emit, textOf } from "../graph/trace.js";
 import { type Named, named, requireBlob } from "./define.js";
-import { cast, where as choose, divide, holds, multiply, notEqualOp, subtract } from "./elementwise.js";
+import { cast, where as choose, divide, multiply, subtract } from "./elementwise.js";
 import { blankPadding } from "./extent.js";
-import { gatherOp, segmentSumOp, topKOp } from "./indexing.js";
-import { orderOf, runningSum } from "./order.js";
-import { concat, range } from "./parts.js";
+import { gatherRows, segmentSumOp, topKOp } from "./indexing.js";
+import { changes, orderOf, runningSum } from "./order.js";
+import { concat } from "./parts.js";
 import { reduceSum } from "./reduce.js";
 import { constant } from "./sources.js";
 import { reshape, transpose } from "./structure.js";
@@ -146,13 +146,13 @@ export function uniqueWithCounts(
   // Values are numbered by their first element: among the firsts, in the order of x.
   const firsts = emit(segmentSumOp, [first, order], { segments: size });
   const ranks = subtract(runningSum(firsts), 1);
-  const rankOfFirst = multiply(first, emit(gatherOp, [ranks, order], { axis: 0 }));
+  const rankOfFirst = multiply(first, gatherRows(ranks, order));
   const rankOfGroup = emit(segmentSumOp, [rankOfFirst, group], { segments: size });
-  const sortedIdx = emit(gatherOp, [rankOfGroup, group], { axis: 0 });
+  const sortedIdx = gatherRows(rankOfGroup, group);
   const idx = emit(segmentSumOp, [sortedIdx, order], { segments: size });
   const { places, count: numUnique } = placesOf(firsts);
   const extent = { axis: 0, count: numUnique };
-  const y = blankPadding(emit(gatherOp, [x, places], { axis: 0 }), extent, last("y"));
+  const y = blankPadding(gatherRows(x, places), extent, last("y"));
   const counts = emit(
     segmentSumOp,
     [constant(1, { dtype: outIdx, shape: [size] }), idx],
@@ -181,10 +181,7 @@ export function groupsOf(x: Blob): Groups {
   const size = x.shape[0]!;
   const order = orderOf(x);
   const one = constant(1, { dtype: "int32" });
-  const sorted = emit(gatherOp, [x, order], { axis: 0 });
-  const first =
-    size === 1
-      ? one
-      : concat([one, cast(holds(notEqualOp, range(sorted, 0, 1, size - 1), range(sorted, 0, 0, size - 1)), "int32")]);
+  const sorted = gatherRows(x, order);
+  const first = size === 1 ? one : concat([one, changes(sorted)]);
   return { order, first, group: subtract(runningSum(first), 1) };
 }

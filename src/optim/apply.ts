@@ -7,11 +7,12 @@ import type { Blob } from "../graph/blob.js";
 import { currentBuilder, emit } from "../graph/trace.js";
 import { constantInitializer } from "../initializers/initializer.js";
 import { add, cast, multiply, sign } from "../ops/elementwise.js";
+import { gatherRows } from "../ops/indexing.js";
 import { replaceRows } from "../ops/rows.js";
 import { constantOp, zerosLike } from "../ops/sources.js";
 import type { JobVariable, JobVariables } from "../variables/registry.js";
 import type { Objective } from "./optimizer.js";
-import { readRows, type Slices, slicesOf } from "./slices.js";
+import { type Slices, slicesOf } from "./slices.js";
 import { resolveTrainingValues, type TrainingValue } from "./training-values.js";
 
 /** Name of the int64 `[1]` variable that counts the updates of a train job. */
@@ -99,13 +100,13 @@ export function applyOptimizer(
       const { name, dtype, shape } = variable.spec;
       // Of a table the rows that were read, one for each index: equal indices get equal rows, whichever is written last.
       const slices = tables[i];
-      const read = (value: Blob): Blob => (slices === undefined ? value : readRows(value, slices.ids));
+      const read = (value: Blob): Blob => (slices === undefined ? value : gatherRows(value, slices.ids));
       const written = (value: Blob, next: Blob): Blob =>
         slices === undefined ? next : replaceRows(value, slices.ids, next);
       const next = optimizer.update({
         name,
         value: read(variable.blob),
-        gradient: slices === undefined ? clipped[i]! : readRows(clipped[i]!, slices.groups),
+        gradient: slices === undefined ? clipped[i]! : gatherRows(clipped[i]!, slices.groups),
         learningRate: cast(learningRate, dtype),
         slot: (suffix, initial, { scalar = false } = {}) => {
           const slotName = `${name}-${suffix}`;

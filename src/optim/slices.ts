@@ -1,7 +1,7 @@
 import type { Blob } from "../graph/blob.js";
 import { emit } from "../graph/trace.js";
 import { cast } from "../ops/elementwise.js";
-import { gatherOp, segmentSumOp } from "../ops/indexing.js";
+import { segmentSumOp } from "../ops/indexing.js";
 import { concat } from "../ops/parts.js";
 import { equalGroups } from "../ops/rows.js";
 
@@ -25,9 +25,6 @@ export function slicesOf(gradient: Blob): Slices | undefined {
   const sums = emit(segmentSumOp, [all(parts.map((part) => part.rows)), groups], { segments: ids.shape[0]! });
   return { ids, groups, sums };
 }
-
-/** The rows that `ids` name, `[n, ...]`. */
-export const readRows = (table: Blob, ids: Blob): Blob => emit(gatherOp, [table, ids], { axis: 0 });
 
 type Part = { readonly ids: Blob; readonly rows: Blob };
 
