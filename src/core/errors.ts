@@ -142,6 +142,12 @@ export function plainText(value: unknown): string {
   return short ? `[${value.map(plainText).join(",")}]` : textOfValue(value);
 }
 
+/** E_ARGUMENT unless an option is true or false. */
+export function requireBoolean(where: string, what: string, value: unknown): asserts value is boolean {
+  if (typeof value !== "boolean")
+    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${plainText(value)}, expected true or false`);
+}
+
 /** The class of an object that is not a plain one. */
 function className(value: object): string | undefined {
   const prototype: unknown = Object.getPrototypeOf(value);

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { allocate } from "../core/dtype.js";
-import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, requireBoolean, textOfValue } from "../core/errors.js";
 import { streamOf } from "../core/rng.js";
 import { Batches } from "./batch.js";
 import { download } from "./download.js";
@@ -79,8 +79,7 @@ export async function loadMnist(
       "E_ARGUMENT",
       `data.loadMnist: outDir is ${textOfValue(outDir)}, expected the path of a folder`,
     );
-  if (typeof shuffle !== "boolean")
-    throw new FlowError("E_ARGUMENT", `data.loadMnist: shuffle is ${plainText(shuffle)}, expected true or false`);
+  requireBoolean("data.loadMnist", "shuffle", shuffle);
   if (!Number.isSafeInteger(seed) || seed < 0)
     throw new FlowError("E_ARGUMENT", `data.loadMnist: seed is ${plainText(seed)}, expected an integer from 0`);
   checkBatchSize("trainBatchSize", trainBatchSize, 60_000);

@@ -1,4 +1,4 @@
-import { checkOptions, FlowError, plainText } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, requireBoolean } from "../core/errors.js";
 
 /** What happens to elements that do not fill a batch at the end of an epoch. */
 export type LastBatch = "keep" | "drop" | "pad";
@@ -56,8 +56,7 @@ export function planOf(where: string, options: BatchOptions, length: number | nu
   checkOptions(where, options, known);
   const { batchSize, shuffle = false, shuffleBuffer, shard = { index: 0, count: 1 }, lastBatch } = options;
   integer(where, "batchSize", batchSize, 1);
-  if (typeof shuffle !== "boolean")
-    throw new FlowError("E_ARGUMENT", `${where}: shuffle is ${plainText(shuffle)}, expected true or false`);
+  requireBoolean(where, "shuffle", shuffle);
   if (options.seed !== undefined) integer(where, "seed", options.seed, 0);
   if (options.prefetch !== undefined) integer(where, "prefetch", options.prefetch, 0);
   if (options.epochs !== undefined && options.epochs !== Number.POSITIVE_INFINITY)

@@ -1,7 +1,7 @@
 import { checkExtras } from "../checkpoint/extras.js";
 import { missingLine, type ReadOptions, readOptions } from "../checkpoint/read.js";
 import { checkTarget, saveCheckpoint } from "../checkpoint/write.js";
-import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, requireBoolean, textOfValue } from "../core/errors.js";
 import type { Json } from "../core/json.js";
 import type { Tensor } from "../core/tensor.js";
 import { planModelLoad } from "../formats/load.js";
@@ -241,8 +241,5 @@ function checkPath(method: string, path: unknown): void {
 }
 
 function checkFlags(where: string, flags: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(flags)) {
-    if (typeof value !== "boolean")
-      throw new FlowError("E_ARGUMENT", `${where}: ${name} is ${plainText(value)}, expected true or false`);
-  }
+  for (const [name, value] of Object.entries(flags)) requireBoolean(where, name, value);
 }

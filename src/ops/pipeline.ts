@@ -1,5 +1,5 @@
 import type { DType } from "../core/dtype.js";
-import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
+import { checkOptions, FlowError, plainText, requireBoolean, textOfValue } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import { integerRange, type Tensor, zeros } from "../core/tensor.js";
 import {
@@ -90,8 +90,7 @@ export function ofrecordReader(ofrecordDir: string, options: OFRecordReaderOptio
     throw wrong("partNamePrefix", partNamePrefix, "a string such as 'part-'");
   if (!Number.isSafeInteger(partNameSuffixLength) || partNameSuffixLength < -1 || partNameSuffixLength > 255)
     throw wrong("partNameSuffixLength", partNameSuffixLength, "-1 or a number of digits");
-  for (const [what, value] of Object.entries({ randomShuffle, shuffleAfterEpoch }))
-    if (typeof value !== "boolean") throw wrong(what, value, "true or false");
+  for (const [what, value] of Object.entries({ randomShuffle, shuffleAfterEpoch })) requireBoolean(READER, what, value);
   const parts = partNames(dataPartNum, partNamePrefix, partNameSuffixLength);
   return emit(ofrecordReaderOp, [], { folder: ofrecordDir, parts, batchSize, randomShuffle, shuffleAfterEpoch }, name);
 }
@@ -209,8 +208,7 @@ export function ofrecordRawDecoder(
     throw new FlowError("E_SHAPE", `${DECODER}: shape is ${plainText(shape)}, expected positive integers`);
   requireNumbers(DECODER, dtype);
   for (const [what, value] of Object.entries({ dim1VaryingLength, autoZeroPadding }))
-    if (typeof value !== "boolean")
-      throw new FlowError("E_ARGUMENT", `${DECODER}: ${what} is ${plainText(value)}, expected true or false`);
+    requireBoolean(DECODER, what, value);
   const { folder, parts } = inputBlob.node.attrs as ReaderAttrs;
   const attrs = { folder, parts, feature: blobName, dtype, shape, padding: dim1VaryingLength || autoZeroPadding };
   return emit(ofrecordRawDecoderOp, [inputBlob.node.outputs[1]!], attrs, name);
