@@ -1,7 +1,4 @@
-import type { Blob } from "../graph/blob.js";
-import { multiply, subtract } from "../ops/elementwise.js";
 import { MomentOptimizer, type MomentOptions } from "./moments.js";
-import type { UpdateContext } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
 
 /** Options of `Adam`. */
@@ -32,9 +29,5 @@ export class Adam extends MomentOptimizer {
   override readonly name = "Adam";
   constructor(lrScheduler: Schedule, options: AdamOptions = {}) {
     super("Adam", lrScheduler, options, ["doBiasCorrection"], { epsilon: 1e-8, doBiasCorrection: false });
-  }
-
-  override update(context: UpdateContext): Blob {
-    return subtract(context.value, multiply(this.direction(context), this.rate(context)));
   }
 }

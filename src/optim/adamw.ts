@@ -1,5 +1,4 @@
 import type { Blob } from "../graph/blob.js";
-import { multiply, subtract } from "../ops/elementwise.js";
 import type { AdamOptions } from "./adam.js";
 import { MomentOptimizer } from "./moments.js";
 import type { UpdateContext } from "./optimizer.js";
@@ -42,8 +41,7 @@ export class AdamW extends MomentOptimizer {
     this.weightDecay = new WeightDecay("AdamW", options);
   }
 
-  override update(context: UpdateContext): Blob {
-    const change = this.weightDecay.added(this.direction(context), context);
-    return subtract(context.value, multiply(change, this.rate(context)));
+  protected override direction(context: UpdateContext): Blob {
+    return this.weightDecay.added(super.direction(context), context);
   }
 }

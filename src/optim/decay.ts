@@ -4,7 +4,8 @@ import { pow } from "../ops/binary.js";
 import { add, divide, maximum, minimum, multiply, subtract } from "../ops/elementwise.js";
 import { constant } from "../ops/sources.js";
 import { ceil, cos, exp, floor } from "../ops/unary.js";
-import { requireBoolean, requireFinite, requireSteps, type ScheduleOptions, WarmedSchedule } from "./schedule.js";
+import { requireBoolean, requireFinite, requireSteps } from "./checks.js";
+import { type ScheduleOptions, WarmedSchedule } from "./schedule.js";
 
 // Steps are float64 here: t of the formulas, with B steps and the base rate lr0.
 

@@ -1,7 +1,7 @@
 import { globalNorm } from "../autodiff/clip.js";
 import type { Blob } from "../graph/blob.js";
 import { add, divide, multiply, subtract } from "../ops/elementwise.js";
-import { requireNotNegative, requireShare } from "./moments.js";
+import { requireNotNegative, requireShare } from "./checks.js";
 import { Optimizer, type OptimizerOptions, type UpdateContext } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
 

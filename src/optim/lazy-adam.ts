@@ -1,7 +1,4 @@
-import type { Blob } from "../graph/blob.js";
-import { multiply, subtract } from "../ops/elementwise.js";
 import { MomentOptimizer, type MomentOptions } from "./moments.js";
-import type { UpdateContext } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
 
 /** Options of `LazyAdam`. */
@@ -36,9 +33,5 @@ export class LazyAdam extends MomentOptimizer {
   override readonly name = "LazyAdam";
   constructor(lrScheduler: Schedule, options: LazyAdamOptions = {}) {
     super("LazyAdam", lrScheduler, options, [], { epsilon: 1e-8, doBiasCorrection: true });
-  }
-
-  override update(context: UpdateContext): Blob {
-    return subtract(context.value, multiply(this.direction(context), this.rate(context)));
   }
 }

@@ -1,9 +1,9 @@
-import { FlowError, plainText, textOfValue } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { add, divide, multiply, subtract } from "../ops/elementwise.js";
 import { sqrt } from "../ops/unary.js";
+import { requireBoolean, requireNotNegative, requireShare } from "./checks.js";
 import { Optimizer, type OptimizerOptions, type UpdateContext } from "./optimizer.js";
-import { requireBoolean, type Schedule } from "./schedule.js";
+import type { Schedule } from "./schedule.js";
 
 /** Options of the optimizers that keep means of gradients and of their squares. */
 export interface MomentOptions extends OptimizerOptions {
@@ -45,6 +45,10 @@ export abstract class MomentOptimizer extends Optimizer {
     this.doBiasCorrection = doBiasCorrection;
   }
 
+  override update(context: UpdateContext): Blob {
+    return subtract(context.value, multiply(this.direction(context), this.rate(context)));
+  }
+
   /** `m / (sqrt(v) + epsilon)` of the next `m = b1 m + (1 - b1) g` and `v = b2 v + (1 - b2) g²`. */
   protected direction({ gradient, slot }: UpdateContext): Blob {
     const [m, v] = [slot("m", 0), slot("v", 0)];
@@ -70,15 +74,3 @@ export abstract class MomentOptimizer extends Optimizer {
 
 /** `share old + (1 - share) now`. */
 export const blend = (old: Blob, now: Blob, share: number): Blob => add(multiply(old, share), multiply(now, 1 - share));
-
-/** E_ARGUMENT unless a number is the share of an old mean. */
-export function requireShare(where: string, what: string, value: number): void {
-  if (!(typeof value === "number" && value >= 0 && value < 1))
-    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${plainText(value)}, expected 0 <= ${what} < 1`);
-}
-
-/** E_ARGUMENT unless a number is finite and not negative. */
-export function requireNotNegative(where: string, what: string, value: number): void {
-  if (!(Number.isFinite(value) && value >= 0))
-    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected at least 0`);
-}

@@ -2,7 +2,8 @@ import { FlowError, plainText, textOfValue } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { holds, lessEqualOp, where } from "../ops/elementwise.js";
 import { constant } from "../ops/sources.js";
-import { requireFinite, type ScheduleOptions, WarmedSchedule } from "./schedule.js";
+import { requireFinite } from "./checks.js";
+import { type ScheduleOptions, WarmedSchedule } from "./schedule.js";
 
 /** `values[i]` for the first i with `step <= boundaries[i]`, else the last. */
 function piece(step: Blob, boundaries: readonly number[], values: readonly number[]): Blob {

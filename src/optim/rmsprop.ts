@@ -1,9 +1,10 @@
 import type { Blob } from "../graph/blob.js";
 import { add, divide, maximum, multiply, subtract } from "../ops/elementwise.js";
 import { sqrt } from "../ops/unary.js";
-import { blend, requireNotNegative, requireShare } from "./moments.js";
+import { requireBoolean, requireNotNegative, requireShare } from "./checks.js";
+import { blend } from "./moments.js";
 import { Optimizer, type OptimizerOptions, type UpdateContext } from "./optimizer.js";
-import { requireBoolean, type Schedule } from "./schedule.js";
+import type { Schedule } from "./schedule.js";
 
 /** Options of `RMSProp`. */
 export interface RMSPropOptions extends OptimizerOptions {

@@ -1,7 +1,8 @@
-import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
+import { checkOptions } from "../core/errors.js";
 import type { Blob } from "../graph/blob.js";
 import { add, cast, holds, lessOp, multiply, where } from "../ops/elementwise.js";
 import { constant } from "../ops/sources.js";
+import { requireFinite } from "./checks.js";
 import { type Warmup, warmupOf } from "./warmup.js";
 
 /** A learning rate as a function of the train step (int64 `[1]`, 0 at the first call). */
@@ -56,25 +57,4 @@ function warmed(warmup: Warmup, baseLr: number, step: Blob, rate: Blob): Blob {
       : // lr0 (m + (1 - m) t / steps)
         multiply(add(multiply(step, (1 - warmup.startMultiplier) / warmup.steps), warmup.startMultiplier), baseLr);
   return where(holds(lessOp, step, warmup.steps), rising, rate);
-}
-
-/** E_ARGUMENT unless a number is finite. */
-export function requireFinite(where: string, what: string, value: unknown): void {
-  if (!Number.isFinite(value))
-    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected a finite number`);
-}
-
-/** E_ARGUMENT unless a number counts steps. */
-export function requireSteps(where: string, steps: unknown): void {
-  if (!Number.isSafeInteger(steps) || (steps as number) < 1)
-    throw new FlowError(
-      "E_ARGUMENT",
-      `${where}: steps is ${textOfValue(steps)}, expected a number of steps of at least 1`,
-    );
-}
-
-/** E_ARGUMENT unless a value is a boolean. */
-export function requireBoolean(where: string, what: string, value: unknown): void {
-  if (typeof value !== "boolean")
-    throw new FlowError("E_ARGUMENT", `${where}: ${what} is ${textOfValue(value)}, expected true or false`);
 }

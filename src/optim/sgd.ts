@@ -1,6 +1,6 @@
 import type { Blob } from "../graph/blob.js";
 import { add, multiply, subtract } from "../ops/elementwise.js";
-import { requireShare } from "./moments.js";
+import { requireShare } from "./checks.js";
 import { Optimizer, type OptimizerOptions, type UpdateContext } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
 import { WeightDecay, type WeightDecayOptions, weightDecayOptions } from "./weight-decay.js";

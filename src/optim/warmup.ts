@@ -1,4 +1,5 @@
 import { FlowError, textOfValue } from "../core/errors.js";
+import { requireSteps } from "./checks.js";
 
 /** The first steps of a schedule, as `flow.optimizer.warmup.constant` and `linear` make them. */
 export type Warmup =
@@ -27,7 +28,7 @@ const made = new WeakSet<object>();
  */
 export function constant(steps: number, multiplier: number): Warmup {
   const where = "warmup.constant";
-  requireWarmupSteps(where, steps);
+  requireSteps(where, steps, 0);
   if (!(typeof multiplier === "number" && multiplier > 0 && multiplier < 1))
     throw new FlowError(
       "E_ARGUMENT",
@@ -58,7 +59,7 @@ export function constant(steps: number, multiplier: number): Warmup {
  */
 export function linear(steps: number, startMultiplier: number): Warmup {
   const where = "warmup.linear";
-  requireWarmupSteps(where, steps);
+  requireSteps(where, steps, 0);
   if (!(typeof startMultiplier === "number" && startMultiplier >= 0 && startMultiplier < 1))
     throw new FlowError(
       "E_ARGUMENT",
@@ -80,12 +81,4 @@ export function warmupOf(where: string, warmup: Warmup | undefined): Warmup | un
 function remember(warmup: Warmup): Warmup {
   made.add(Object.freeze(warmup));
   return warmup;
-}
-
-function requireWarmupSteps(where: string, steps: unknown): void {
-  if (!Number.isSafeInteger(steps) || (steps as number) < 0)
-    throw new FlowError(
-      "E_ARGUMENT",
-      `${where}: steps is ${textOfValue(steps)}, expected a number of steps of at least 0`,
-    );
 }
