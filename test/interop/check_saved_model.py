@@ -11,19 +11,9 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 from tensorflow.core.protobuf import saved_model_pb2
 
+from checks import check, finish
+
 folder = pathlib.Path(sys.argv[1])
-passed = failed = 0
-
-
-def check(label, test):
-    global passed, failed
-    try:
-        test()
-        passed += 1
-        print(f"ok   {label}")
-    except Exception as error:
-        failed += 1
-        print(f"FAIL {label}: {type(error).__name__}: {error}")
 
 
 def signature_of(loaded, inputs, outputs):
@@ -77,5 +67,4 @@ for path in sorted(folder.glob("*.saved_model")):
     loaded = tf.saved_model.load(str(path))
     check(f"TensorFlow {tf.__version__} finds {path.name}'s signature", lambda: signature_of(loaded, inputs, outputs))
     check(f"TensorFlow {tf.__version__} gives our numbers for {path.name}", lambda: numbers_of(loaded, inputs, outputs))
-print(f"{passed} passed, {failed} failed")
-sys.exit(1 if failed or not passed else 0)
+finish()
