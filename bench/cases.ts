@@ -139,6 +139,7 @@ export const modelCases: readonly ModelCase[] = [
   },
   { name: "wdl", title: "Wide & Deep, 1,603,616 ids, batch 512", mode: "train", model: "wdl", batch: 512, steps: 2 },
   { name: "dcgan", title: "DCGAN's discriminator, batch 32", mode: "train", model: "dcgan", batch: 32, steps: 5 },
+  { name: "bert", title: "BERT-base, 128 tokens, batch 4, AdamW", mode: "train", model: "bert", batch: 4, steps: 1 },
 ];
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, d) => product * d, 1);

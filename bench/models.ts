@@ -1,4 +1,7 @@
+import * as flow from "onestep";
+import { tp } from "onestep";
 import type { Job } from "#src/job/global-function.js";
+import { bertBase, bertOptimizer, bertPretrain } from "../examples/models/bert.js";
 import { type CnnName, cnns, trainNet } from "../examples/models/cnns.js";
 import { dcganJobs } from "../examples/models/dcgan-jobs.js";
 import { syntheticClicks, syntheticImages } from "../examples/models/synthetic.js";
@@ -32,6 +35,39 @@ const cnn = (name: CnnName, defaultBatch: number): BenchModel => ({
   },
 });
 
+/** BERT-base with the heads of pretraining and the documented optimizer, on made-up tokens. */
+function bert(batch: number): TrainableModel {
+  const { seqLength } = bertBase;
+  const predictions = 20;
+  const int = (length: number) => tp.Numpy.Placeholder([batch, length], { dtype: flow.int32 });
+  const [sequence, words] = [int(seqLength), int(predictions)];
+  const job = flow.globalFunction(
+    { type: "train", name: "PretrainJob", returns: tp.Numpy },
+    [sequence, sequence, sequence, words, words, tp.Numpy.Placeholder([batch, predictions]), int(1)],
+    (inputIds, inputMask, segmentIds, maskedLmPositions, maskedLmIds, maskedLmWeights, nextSentenceLabels) => {
+      const { totalLoss } = bertPretrain(
+        { inputIds, inputMask, segmentIds },
+        { maskedLmPositions, maskedLmIds, maskedLmWeights, nextSentenceLabels },
+        bertBase,
+      );
+      bertOptimizer(1e-4, 100).minimize(totalLoss);
+      return totalLoss;
+    },
+  );
+  const filled = (length: number, of: (i: number) => number): Int32Array<ArrayBuffer> =>
+    Int32Array.from({ length: batch * length }, (_, i) => of(i));
+  const feeds = [
+    filled(seqLength, (i) => 1000 + ((i * 7919) % 20000)),
+    filled(seqLength, () => 1),
+    filled(seqLength, (i) => (i % seqLength < 64 ? 0 : 1)),
+    filled(predictions, (i) => 1 + 6 * (i % predictions)),
+    filled(predictions, (i) => 1000 + i),
+    new Float32Array(batch * predictions).fill(1),
+    filled(1, (i) => i % 2),
+  ] as const;
+  return { job: job as never, step: async () => (await job(...feeds)).item() };
+}
+
 /** Every model that `bench` and `bench/compile` can run, by name. */
 export const models: Readonly<Record<string, BenchModel>> = {
   alexnet: cnn("alexnet", 32),
@@ -62,4 +98,5 @@ export const models: Readonly<Record<string, BenchModel>> = {
       };
     },
   },
+  bert: { title: "BERT-base, batch 4, 128 tokens", declare: ({ batch = 4 }) => bert(batch) },
 };
