@@ -8,6 +8,7 @@ import { blockSize } from "./block-size.js";
 import { encodeModel } from "./encode.js";
 import { lower } from "./lower/model.js";
 import { lowers } from "./lower/table.js";
+import { unfitOptimizers } from "./optimizers.js";
 import { fuse } from "./rewrite.js";
 import { libraryPath, runtimeVersion } from "./session/library.js";
 import { type Model, openRuntime, type Runtime, type Value } from "./session/runtime.js";
@@ -76,6 +77,7 @@ class OnnxSession implements EngineSession {
       const { threads } = this.options;
       const loaded = await this.runtime.load(bytes, model.inputs, model.outputs, {
         ...(threads === undefined ? {} : { threads }),
+        unfit: unfitOptimizers(model),
         fusions: !graph.nodes.some(fusesWrong),
       });
       this.#jobs.get(name)?.model.release();

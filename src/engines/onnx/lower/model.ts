@@ -1,7 +1,7 @@
 import { bug } from "../../../core/errors.js";
 import type { Blob } from "../../../graph/blob.js";
 import { type Graph, inputsOf, rootsOf } from "../../../graph/graph.js";
-import { edgeType, type OnnxModel, type Port } from "../encode.js";
+import { edgeType, type OnnxModel, type OnnxNode, type Port } from "../encode.js";
 import { convBias, gemm } from "../rewrite.js";
 import { type Emitter, Lowering } from "./context.js";
 import { table } from "./table.js";
@@ -79,5 +79,29 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
       });
     return port(blob, labels[i]!);
   });
-  return { name, inputs, outputs, initializers: to.initializers, nodes: to.nodes, values };
+  return {
+    name,
+    inputs,
+    outputs,
+    initializers: to.initializers,
+    nodes: portable ? to.nodes : shallowFirst(to.nodes),
+    values,
+  };
+}
+
+/**
+ * Nodes by the length of the longest path from them to a value that nothing reads, shortest first. onnxruntime sorts a graph many
+ * times while it loads it, with a linear list of the nodes that are ready, of which it takes the one that comes first here: so what hangs on
+ * variables alone and every update leaves the list at once. Ties keep the order of the graph: it runs updates in the reverse
+ * order of their variables, each as soon as its gradient is there.
+ */
+function shallowFirst(nodes: readonly OnnxNode[]): readonly OnnxNode[] {
+  const heights = new Map<string, number>();
+  const height = new Map<OnnxNode, number>();
+  for (const node of nodes.toReversed()) {
+    const own = Math.max(0, ...node.outputs.map((output) => heights.get(output) ?? 0));
+    height.set(node, own);
+    for (const input of node.inputs) heights.set(input, Math.max(heights.get(input) ?? 0, own + 1));
+  }
+  return nodes.toSorted((a, b) => height.get(a)! - height.get(b)!);
 }

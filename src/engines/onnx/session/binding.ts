@@ -1,7 +1,7 @@
 import { FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
 import { edgeType, type Port } from "../encode.js";
-import { type LoadOptions, type Model, type Runtime, unfitOptimizers, type Value } from "./runtime.js";
+import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
 
 type Ort = typeof import("onnxruntime-node");
 type OrtTensor = import("onnxruntime-node").Tensor;
@@ -22,11 +22,11 @@ export async function openBinding(): Promise<Runtime> {
   return {
     kind: "binding",
     value: (tensor) => new BindingValue(ort, tensor),
-    async load(bytes, inputs, outputs, { threads, fusions = true }: LoadOptions) {
+    async load(bytes, inputs, outputs, { threads, fusions = true, unfit = [] }: LoadOptions) {
       const session = await explained(() =>
         ort.InferenceSession.create(bytes, {
           logSeverityLevel: 3,
-          extra: { optimization: { disable_specified_optimizers: unfitOptimizers.join(";") } },
+          extra: { optimization: { disable_specified_optimizers: unfit.join(";") } },
           ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
           ...(fusions ? {} : { graphOptimizationLevel: "basic" as const }),
         }),

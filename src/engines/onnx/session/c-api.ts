@@ -3,7 +3,7 @@ import type { Tensor } from "../../../core/tensor.js";
 import { type Koffi, openKoffi } from "../../koffi.js";
 import { edgeType, onnxElementType, type Port } from "../encode.js";
 import { libraryPath } from "./library.js";
-import { type LoadOptions, type Model, type Runtime, unfitOptimizers, type Value } from "./runtime.js";
+import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
 
 /** A pointer; 0 is null. */
 type Handle = bigint;
@@ -96,14 +96,15 @@ class CApi implements Runtime {
     bytes: Uint8Array,
     inputs: readonly Port[],
     outputs: readonly Port[],
-    { threads, fusions = true }: LoadOptions,
+    { threads, fusions = true, unfit = [] }: LoadOptions,
   ): Promise<Model> {
     const options = this.#made((out) => this.api.CreateSessionOptions(out));
     try {
       if (threads !== undefined) this.check(this.api.SetIntraOpNumThreads(options, threads));
-      this.check(
-        this.api.AddSessionConfigEntry(options, "optimization.disable_specified_optimizers", unfitOptimizers.join(";")),
-      );
+      if (unfit.length > 0)
+        this.check(
+          this.api.AddSessionConfigEntry(options, "optimization.disable_specified_optimizers", unfit.join(";")),
+        );
       if (!fusions) this.check(this.api.SetSessionGraphOptimizationLevel(options, basicOptimizations));
       const out = cell();
       this.check(await call(this.api.CreateSessionFromArray, this.#env, bytes, bytes.byteLength, options, out));

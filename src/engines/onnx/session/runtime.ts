@@ -18,32 +18,9 @@ export interface LoadOptions {
   readonly threads?: number;
   /** False keeps onnxruntime from putting ops of its own in the place of several; default true. */
   readonly fusions?: boolean;
+  /** Names of onnxruntime's optimizers to leave out; default none. */
+  readonly unfit?: readonly string[];
 }
-
-/**
- * Optimizers of onnxruntime that never fit our models, which have no quantized values and no weights as constants. Each of them
- * sorts the graph before it looks, by a list that grows with the graph: a third of the time that a deep model takes to load.
- */
-export const unfitOptimizers = [
-  "AttentionFusion",
-  "BiasDropoutFusion",
-  "DoubleQDQPairsRemover",
-  "DynamicQuantizeMatMulFusion",
-  "EmbedLayerNormFusion",
-  "EnsureUniqueDQForNodeUnit",
-  "FreeDimensionOverrideTransformer",
-  "GroupQueryAttentionFusion",
-  "GroupQueryAttentionPreNormFusion",
-  "MatMulIntegerToFloatFusion",
-  "MatMulNBitsFusion",
-  "QDQFinalCleanupTransformer",
-  "QDQPropagationTransformer",
-  "QDQS8ToU8Transformer",
-  "QDQSelectorActionTransformer",
-  "SliceConcatToSpaceToDepthFusion",
-  "WeightBiasQuantization",
-  "WhereDummyDq",
-];
 
 /** onnxruntime, by one of two ways in. */
 export interface Runtime {
