@@ -54,8 +54,9 @@ export function rootsOf(graph: Graph): readonly Blob[] {
 /** How often each blob is used by nodes and roots; what only looks on (`observe`) does not count. */
 export function usesOf(graph: Graph): ReadonlyMap<Blob, number> {
   const counts = new Map<Blob, number>();
-  const used = graph.nodes.flatMap((node) => (node.op === "observe" ? [] : node.inputs));
-  for (const blob of [...used, ...rootsOf(graph)]) counts.set(blob, (counts.get(blob) ?? 0) + 1);
+  const count = (blob: Blob): void => void counts.set(blob, (counts.get(blob) ?? 0) + 1);
+  for (const node of graph.nodes) if (node.op !== "observe") node.inputs.forEach(count);
+  rootsOf(graph).forEach(count);
   return counts;
 }
 

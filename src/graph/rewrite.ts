@@ -21,15 +21,16 @@ export function rewrite(graph: Graph, context: TraceContext, rule: Rule): Rewrit
   const map = (blob: Blob): Blob => moved.get(blob) ?? blob;
   building(builder, () => {
     for (const node of graph.nodes) {
-      const inputs = node.inputs.map(map);
+      const same = !node.inputs.some((input) => moved.has(input));
+      const inputs = same ? node.inputs : node.inputs.map(map);
       builder.device = () => node.device;
       const keep = (): readonly Blob[] => {
-        if (!inputs.every((input, i) => input === node.inputs[i]))
-          return builder.append(node.op, inputs, node.attrs, node.outputs, node.name);
+        if (!same) return builder.append(node.op, inputs, node.attrs, node.outputs, node.name);
         builder.nodes.push(node);
         return node.outputs;
       };
       const results = rule(node, inputs, keep) ?? keep();
+      if (results === node.outputs) continue;
       for (const [i, output] of node.outputs.entries()) if (results[i] !== output) moved.set(output, results[i]!);
     }
   });

@@ -99,7 +99,7 @@ export class GraphBuilder {
     const node: Node = {
       op,
       inputs: Object.freeze([...inputs]),
-      attrs: Object.freeze({ ...attrs }),
+      attrs: Object.isFrozen(attrs) ? attrs : Object.freeze({ ...attrs }),
       outputs,
       name,
       ...(device === undefined ? {} : { device }),
@@ -122,7 +122,9 @@ export class GraphBuilder {
    */
   update(variable: string, value: Blob): void {
     const earlier = this.updates.get(variable);
-    const read = this.nodes.find((node) => node.op === "variable" && node.attrs.name === variable)?.outputs[0];
+    // Only for the second update: to look for each variable would take time that grows with the square of their number.
+    const read =
+      earlier && this.nodes.find((node) => node.op === "variable" && node.attrs.name === variable)?.outputs[0];
     this.updates.set(variable, earlier === undefined || read === undefined ? value : this.#with(value, read, earlier));
   }
 
