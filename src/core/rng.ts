@@ -8,34 +8,42 @@ export interface Stream {
   readonly key1: number;
 }
 
-const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
 const PARITY = 0x1bd11bda;
 
 /** One Threefry-2x32-20 block: writes two words (int32 bit patterns) to `out`. */
 export function threefry(stream: Stream, counter0: number, counter1: number, out: Int32Array): void {
-  const k0 = stream.key0 | 0;
-  const k1 = stream.key1 | 0;
-  const k2 = PARITY ^ k0 ^ k1;
+  let k0 = stream.key0 | 0;
+  let k1 = stream.key1 | 0;
+  let k2 = PARITY ^ k0 ^ k1;
   let x0 = (counter0 + k0) | 0;
   let x1 = (counter1 + k1) | 0;
-  // Unrolled by groups of four rounds; the key schedule adds (k[i], k[i+1] + i) after each group.
-  for (let group = 0; group < 5; group++) {
-    const first = (group & 1) << 2;
-    let r = ROTATIONS[first]!;
+  // Groups of four rounds, whose rotations alternate; after group i the keys k[i] and k[i+1] + i are added.
+  for (let group = 1; ; group += 2) {
     x0 = (x0 + x1) | 0;
-    x1 = ((x1 << r) | (x1 >>> (32 - r))) ^ x0;
-    r = ROTATIONS[first + 1]!;
+    x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0;
     x0 = (x0 + x1) | 0;
-    x1 = ((x1 << r) | (x1 >>> (32 - r))) ^ x0;
-    r = ROTATIONS[first + 2]!;
+    x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0;
     x0 = (x0 + x1) | 0;
-    x1 = ((x1 << r) | (x1 >>> (32 - r))) ^ x0;
-    r = ROTATIONS[first + 3]!;
+    x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0;
     x0 = (x0 + x1) | 0;
-    x1 = ((x1 << r) | (x1 >>> (32 - r))) ^ x0;
-    const next = group % 3;
-    x0 = (x0 + (next === 0 ? k1 : next === 1 ? k2 : k0)) | 0;
-    x1 = (x1 + (next === 0 ? k2 : next === 1 ? k0 : k1) + group + 1) | 0;
+    x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0;
+    x0 = (x0 + k1) | 0;
+    x1 = (x1 + k2 + group) | 0;
+    if (group === 5) break;
+    x0 = (x0 + x1) | 0;
+    x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0;
+    x0 = (x0 + x1) | 0;
+    x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0;
+    x0 = (x0 + x1) | 0;
+    x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0;
+    x0 = (x0 + x1) | 0;
+    x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0;
+    x0 = (x0 + k2) | 0;
+    x1 = (x1 + k0 + group + 1) | 0;
+    const first = k0;
+    k0 = k2;
+    k2 = k1;
+    k1 = first;
   }
   out[0] = x0;
   out[1] = x1;
@@ -54,12 +62,11 @@ export function streamOf(seed: number, ...path: readonly (string | number)[]): S
   return stream;
 }
 
-/** A reader of one stream from its start: uniforms, normals, integers. */
+/** A reader of one stream from its start: uniforms and integers. */
 export class Rng {
   readonly #words = new Int32Array(2);
   #block = 0;
   #left = 0;
-  #spare: number | undefined;
   constructor(readonly stream: Stream) {}
 
   /** 32 random bits, as an unsigned number. */
@@ -74,20 +81,7 @@ export class Rng {
 
   /** Uniform on [0, 1), 53 bits. */
   uniform(): number {
-    return ((this.uint32() >>> 5) * 67108864 + (this.uint32() >>> 6)) / 9007199254740992;
-  }
-
-  /** Standard normal, by the Box-Muller transform (two of each pair are used). */
-  normal(): number {
-    if (this.#spare !== undefined) {
-      const value = this.#spare;
-      this.#spare = undefined;
-      return value;
-    }
-    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
-    const angle = 2 * Math.PI * this.uniform();
-    this.#spare = radius * Math.sin(angle);
-    return radius * Math.cos(angle);
+    return uniform(this.uint32(), this.uint32());
   }
 
   /** Uniform integer in [0, bound), without modulo bias, for bound up to 2^32. */
@@ -99,6 +93,42 @@ export class Rng {
     }
   }
 }
+
+/** A reader of one stream from its start: standard normals, by the Box-Muller transform (both of each pair are used). */
+export class Normals {
+  readonly #words = new Int32Array(2);
+  readonly #drawn = new Float64Array(512);
+  #block = 0;
+  #next = 512;
+  constructor(readonly stream: Stream) {}
+
+  next(): number {
+    if (this.#next === this.#drawn.length) this.#draw();
+    return this.#drawn[this.#next++]!;
+  }
+
+  #draw(): void {
+    const words = this.#words;
+    const drawn = this.#drawn;
+    let block = this.#block;
+    const draw = (): number => {
+      threefry(this.stream, block | 0, Math.floor(block / 4294967296), words);
+      block++;
+      return uniform(words[0]!, words[1]!);
+    };
+    for (let i = 0; i < drawn.length; i += 2) {
+      const radius = Math.sqrt(-2 * Math.log(1 - draw()));
+      const angle = 2 * Math.PI * draw();
+      drawn[i] = radius * Math.cos(angle);
+      drawn[i + 1] = radius * Math.sin(angle);
+    }
+    this.#block = block;
+    this.#next = 0;
+  }
+}
+
+/** Uniform on [0, 1), 53 bits, of two words. */
+const uniform = (high: number, low: number): number => ((high >>> 5) * 67108864 + (low >>> 6)) / 9007199254740992;
 
 /**
  * `length` decisions as bytes: 1 where u >= rate, u uniform on [0, 1) with 16 random bits a decision (rates are

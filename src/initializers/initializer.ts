@@ -1,6 +1,6 @@
 import { type DataOf, type DType, isFloat } from "../core/dtype.js";
 import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
-import { Rng, type Stream } from "../core/rng.js";
+import { Normals, Rng, type Stream } from "../core/rng.js";
 import type { Shape } from "../core/shape.js";
 import { roundHalves, type Tensor, zeros } from "../core/tensor.js";
 import { fansOf, scaled, type VarianceScaling } from "./variance-scaling.js";
@@ -122,7 +122,7 @@ export async function sample<D extends DType>(
   dtype: D,
 ): Promise<Tensor<D>> {
   const tensor = zeros(dtype, shape);
-  const draw = drawer(scaled(initializer, shape), new Rng(stream), isFloat(dtype));
+  const draw = drawer(scaled(initializer, shape), stream, isFloat(dtype));
   const { length } = tensor.data;
   for (let start = 0; start < length; start += 32768) {
     const end = Math.min(length, start + 32768);
@@ -134,23 +134,27 @@ export async function sample<D extends DType>(
   return tensor;
 }
 
-function drawer(initializer: Exclude<Initializer, VarianceScaling>, rng: Rng, float: boolean): () => number {
+function drawer(initializer: Exclude<Initializer, VarianceScaling>, stream: Stream, float: boolean): () => number {
   switch (initializer.kind) {
     case "constant":
       return () => initializer.value;
     case "uniform": {
       const { min, max } = initializer;
+      const rng = new Rng(stream);
       return float ? () => min + (max - min) * rng.uniform() : () => min + Math.floor((max - min + 1) * rng.uniform());
     }
     case "normal":
-      return () => initializer.mean + initializer.stddev * rng.normal();
-    case "truncatedNormal":
+    case "truncatedNormal": {
+      const { kind, mean, stddev } = initializer;
+      const normals = new Normals(stream);
+      if (kind === "normal") return () => mean + stddev * normals.next();
       return () => {
         for (;;) {
-          const x = rng.normal();
-          if (Math.abs(x) < 2) return initializer.mean + initializer.stddev * x;
+          const x = normals.next();
+          if (Math.abs(x) < 2) return mean + stddev * x;
         }
       };
+    }
     default:
       return initializer satisfies never;
   }
