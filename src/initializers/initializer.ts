@@ -114,30 +114,47 @@ export function truncatedNormal(stddev = 1): Initializer {
   return truncatedNormalInitializer(0, stddev);
 }
 
-/** Draws a value: equal arguments give equal bytes, in every process. Long draws let the event loop turn. */
+/** Draws a value, into `tensor` where it is given: equal arguments give equal bytes, in every process. Long draws let the event loop turn. */
 export async function sample<D extends DType>(
   initializer: Initializer,
   stream: Stream,
   shape: Shape,
   dtype: D,
+  tensor: Tensor<D> = zeros(dtype, shape),
 ): Promise<Tensor<D>> {
-  const tensor = zeros(dtype, shape);
-  const draw = drawer(scaled(initializer, shape), stream, isFloat(dtype));
+  const fill = filler(scaled(initializer, shape), stream, tensor);
   const { length } = tensor.data;
   for (let start = 0; start < length; start += 32768) {
     const end = Math.min(length, start + 32768);
-    if (dtype === "int64") for (let i = start; i < end; i++) (tensor.data as BigInt64Array)[i] = BigInt(draw());
-    else for (let i = start; i < end; i++) (tensor.data as DataOf<"float64">)[i] = draw();
+    fill(start, end);
     if (dtype === "float16") roundHalves({ ...tensor, data: tensor.data.subarray(start, end) } as Tensor);
     if (end < length) await new Promise((resolve) => setImmediate(resolve));
   }
   return tensor;
 }
 
-function drawer(initializer: Exclude<Initializer, VarianceScaling>, stream: Stream, float: boolean): () => number {
+type Plain = Exclude<Initializer, VarianceScaling>;
+
+/** Fills a part of `tensor`; parts are asked for from the first to the last. */
+function filler(initializer: Plain, stream: Stream, { data, dtype }: Tensor): (start: number, end: number) => void {
+  if (initializer.kind === "constant") {
+    const { value } = initializer;
+    if (dtype === "int64") return (start, end) => void (data as BigInt64Array).fill(BigInt(value), start, end);
+    return (start, end) => void (data as DataOf<"float64">).fill(value, start, end);
+  }
+  const draw = drawer(initializer, stream, isFloat(dtype));
+  return (start, end) => {
+    if (dtype === "int64") for (let i = start; i < end; i++) (data as BigInt64Array)[i] = BigInt(draw());
+    else for (let i = start; i < end; i++) (data as DataOf<"float64">)[i] = draw();
+  };
+}
+
+function drawer(
+  initializer: Exclude<Plain, { readonly kind: "constant" }>,
+  stream: Stream,
+  float: boolean,
+): () => number {
   switch (initializer.kind) {
-    case "constant":
-      return () => initializer.value;
     case "uniform": {
       const { min, max } = initializer;
       const rng = new Rng(stream);

@@ -85,8 +85,7 @@ export class CheckPoint {
           let bytes = 0;
           for (const spec of session.registry.all()) {
             if (options.onlyMissing === true && session.isInitialized(spec.name)) continue;
-            const { data } = await session.initialValue(spec);
-            (staging.tensor(spec.name).data as Float32Array).set(data as Float32Array);
+            const { data } = await session.initialValue(spec, staging.tensor(spec.name));
             bytes += data.byteLength;
             if (bytes < writtenTogether) continue;
             await session.commit(staging);
@@ -182,7 +181,7 @@ export class CheckPoint {
         if (state !== undefined && resume) session.resume(state.seed, state.calls);
         const wanted = new Set(report.initialized);
         for (const spec of specs.filter(({ name }) => wanted.has(name)))
-          (staging.tensor(spec.name).data as Float32Array).set((await session.initialValue(spec)).data as Float32Array);
+          await session.initialValue(spec, staging.tensor(spec.name));
         await session.commit(staging);
         restoreData();
         for (const warning of warnings) process.stderr.write(`${warning}\n`);

@@ -132,10 +132,10 @@ export class Session {
     );
   }
 
-  /** The first value of a variable: by its randomSeed, else by the session's seed and its name. */
-  initialValue({ name, initializer, shape, dtype, randomSeed }: VariableSpec): Promise<Tensor> {
+  /** The first value of a variable, in `tensor` where it is given: by its randomSeed, else by the session's seed and its name. */
+  initialValue({ name, initializer, shape, dtype, randomSeed }: VariableSpec, tensor?: Tensor): Promise<Tensor> {
     const stream = randomSeed === undefined ? streamOf(this.seed, "init", name) : streamOf(randomSeed, "init");
-    return sample(initializer, stream, shape, dtype);
+    return sample(initializer, stream, shape, dtype, tensor);
   }
 
   isInitialized(variable: string): boolean {
