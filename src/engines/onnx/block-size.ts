@@ -41,7 +41,7 @@ async function convolve(runtime: Runtime, block: number | undefined): Promise<Fl
     to,
     ["x", "w"],
     { kernel: [1, 3], strides: [1, 1], dilations: [1, 1], pads: [0, 1, 0, 1], groups: 1 },
-    { filters: ports.w.shape, output: ports.y.shape },
+    { input: ports.x.shape, filters: ports.w.shape, output: ports.y.shape },
   );
   to.nodes.push({ op: "Identity", name: "output", inputs: [result], outputs: ["y"], attributes: {} });
   const bytes = await encodeModel({

@@ -70,7 +70,9 @@ class OnnxSession implements EngineSession {
     }
     for (const { name, graph: given, context } of jobs) {
       const graph = fuse(given, context);
-      const convolves = graph.nodes.some(({ op }) => ["conv", "convInputGrad", "onnx.convBias"].includes(op));
+      const convolves = graph.nodes.some(({ op }) =>
+        ["conv", "convInputGrad", "convFilterGrad", "onnx.convBias"].includes(op),
+      );
       const model = lower(name, graph, convolves ? await blockSize(this.runtime) : undefined);
       const bytes = await encodeModel(model);
       this.options.onModel?.(name, "onnx", bytes);

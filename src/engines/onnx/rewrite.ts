@@ -28,7 +28,11 @@ export const convBiasOp = op("onnx.convBias", {
 type ConvBiasAttrs = ConvAttrs & { readonly shape: readonly number[] };
 
 export const convBias: Emitter<ConvBiasAttrs> = (to, inputs, attrs, [type], node) =>
-  convolution(to, inputs, attrs, { filters: node.inputs[1]!.shape, output: type!.shape });
+  convolution(to, inputs, attrs, {
+    input: node.inputs[0]!.shape,
+    filters: node.inputs[1]!.shape,
+    output: type!.shape,
+  });
 
 /**
  * Matrix products and convolutions that take their neighbours in: `matmul + bias`, `conv + bias`, and the update `w - lr matmul`, which then touches the

@@ -6,6 +6,7 @@ import type { ConvAttrs, ConvInputGradAttrs } from "../../../ops/conv.js";
 import { type Window, windowOutputs } from "../../../ops/window.js";
 import { convolution } from "./blocked.js";
 import { type Emitters, int, ints, type Lowering, onlyWhere } from "./context.js";
+import { blockedFilterGradient } from "./filter-gradient.js";
 
 /** onnxruntime's convolution and average pooling kernels are for float32. */
 const isFloat32 = ({ outputs }: Node): boolean => outputs[0]!.dtype === "float32";
@@ -23,7 +24,11 @@ const isApart = ({ kernel, strides, dilations }: Window): boolean =>
 
 export const window = {
   conv: onlyWhere(isFloat32, (to, inputs, attrs: ConvAttrs, [type], node) =>
-    convolution(to, inputs, attrs, { filters: node.inputs[1]!.shape, output: type!.shape }),
+    convolution(to, inputs, attrs, {
+      input: node.inputs[0]!.shape,
+      filters: node.inputs[1]!.shape,
+      output: type!.shape,
+    }),
   ),
   convInputGrad: onlyWhere(isFloat32, (to, inputs, attrs: ConvInputGradAttrs, [type], node) => {
     const { kernel, strides, dilations, pads, sizes } = attrs;
@@ -41,7 +46,7 @@ export const window = {
         to,
         [inputs[0]!, turned],
         { ...attrs, pads: [...before, ...after] },
-        { filters: [channels!, out!, ...taps], output: type!.shape },
+        { input: dy.shape, filters: [channels!, out!, ...taps], output: type!.shape },
       );
     }
     // The cells that a stride left out at the end come back as output padding.
@@ -58,7 +63,11 @@ export const window = {
   // long runs. Taps of few channels share a product.
   convFilterGrad: onlyWhere(
     (node) => isFloat32(node) && node.attrs.groups === 1,
-    (to, [x, dy], { kernel, strides, dilations, pads }: ConvAttrs, [type], node) => {
+    (to, [x, dy], attrs: ConvAttrs, [type], node) => {
+      const shapes = { input: node.inputs[0]!.shape, output: node.inputs[1]!.shape };
+      const blocked = blockedFilterGradient(to, [x!, dy!], attrs, shapes);
+      if (blocked !== undefined) return blocked;
+      const { kernel, strides, dilations, pads } = attrs;
       const outputs = node.inputs[1]!.shape.slice(2);
       const n = kernel.length;
       const [filters, channels] = type!.shape as [number, number];
