@@ -100,3 +100,23 @@ test("no import points up", () => {
 test("every folder has a row", () => {
   expect([...new Set([...sources(root)].map(folderOf))].filter((folder) => !(folder in allowed))).toEqual([]);
 });
+
+test("importing the package loads no engine, and none but Node's own packages", () => {
+  const built = fileURLToPath(new URL("../dist", import.meta.url));
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const [, specifier] of readFileSync(file, "utf8").matchAll(
+      /^(?:(?:im|ex)port\b[^;]*?\bfrom\s*|import\s*)"([^"]+)"/gm,
+    ))
+      if (specifier!.startsWith(".")) visit(resolve(dirname(file), specifier!));
+      else packages.add(specifier!);
+  };
+  visit(join(built, "index.js"));
+  const modules = [...seen].map((file) => relative(built, file).replaceAll("\\", "/"));
+  expect(modules).toContain("job/session.js");
+  expect(modules.filter((file) => file.startsWith("engines/"))).toEqual(["engines/onnx/versions.js"]); // numbers alone
+  expect([...packages].filter((name) => !name.startsWith("node:"))).toEqual([]);
+});

@@ -118,6 +118,8 @@ function sumTo(dy: Blob, shape: Shape, where: string): Blob {
   if (sameShape(dy.shape, shape)) return dy;
   const lead = dy.shape.length - shape.length;
   const axes = dy.shape.flatMap((d, axis) => (axis < lead || (shape[axis - lead] === 1 && d !== 1) ? [axis] : []));
+  // Axes in front alone are summed away, which needs no reshape after.
+  if (axes.length === lead && sameShape(dy.shape.slice(lead), shape)) return reduceSum(dy, { axis: axes });
   const summed = axes.length > 0 ? reduceSum(dy, { axis: axes, keepdims: true }) : dy;
   if (lead < 0 || !sameShape(summed.shape.slice(lead), shape))
     throw bug(`${where} is ${textOf(dy)}, the input has shape [${shape.join(",")}]`);

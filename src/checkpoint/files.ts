@@ -8,6 +8,9 @@ import { lookAt, type OpenFile, openFile } from "./small-calls.js";
 // Hashing 1 MiB takes a millisecond or two; between pieces the event loop turns.
 export const PIECE = 1 << 20;
 
+/** fs-extra, which takes 20 ms to load: what only imports the package does not wait for it. */
+export const fsExtra = async (): Promise<typeof import("fs-extra")> => (await import("fs-extra")).default;
+
 /** The code of a system error (`ENOENT`, ...), or undefined for every other value. */
 export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && "syscall" in error && "code" in error ? String(error.code) : undefined;

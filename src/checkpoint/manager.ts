@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { readdir, readFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
-import fsExtra from "fs-extra";
 import { FlowError } from "../core/errors.js";
 import { isRecord, type Json } from "../core/json.js";
-import { absent, syncDirectory } from "./files.js";
+import { absent, fsExtra, syncDirectory } from "./files.js";
 import { DONE, STATE } from "./layout.js";
 import { readState } from "./meta.js";
 import { verifyCheckpoint } from "./verify.js";
@@ -164,6 +163,6 @@ export async function setAside(root: string, name: string): Promise<void> {
 /** Deletes what was set aside in `root`, now or before a crash, of names that begin with `prefix`. */
 export async function removeAside(root: string, prefix: string): Promise<void> {
   for (const name of await readdir(root)) {
-    if (leftover.exec(name)?.groups?.name?.startsWith(prefix)) await fsExtra.remove(join(root, name));
+    if (leftover.exec(name)?.groups?.name?.startsWith(prefix)) await (await fsExtra()).remove(join(root, name));
   }
 }

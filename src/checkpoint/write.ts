@@ -2,12 +2,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { lstat, mkdir, readdir, realpath, rmdir, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import fsExtra from "fs-extra";
 import { byteSize, type DType } from "../core/dtype.js";
 import { bug, FlowError } from "../core/errors.js";
 import { type Shape, sameShape, sizeOf, typeText } from "../core/shape.js";
 import { bytesOf, type Tensor } from "../core/tensor.js";
-import { absent, errnoOf, mapBounded, PIECE, type Pieces, syncDirectory, writeSynced } from "./files.js";
+import { absent, errnoOf, fsExtra, mapBounded, PIECE, type Pieces, syncDirectory, writeSynced } from "./files.js";
 import { withHashing } from "./hash.js";
 import { checkStored, DONE, META, parseTemporaryName, STATE, stemOf, temporaryName } from "./layout.js";
 import { metaBytes, type RunState, stateBytes } from "./meta.js";
@@ -94,7 +93,9 @@ export async function placeAside(
     await guarded(where, shown, () => write(aside));
   } catch (error) {
     // Where even this fails, the next save to this target tries again.
-    await fsExtra.remove(aside).catch(() => {});
+    await fsExtra()
+      .then(({ remove }) => remove(aside))
+      .catch(() => {});
     throw error;
   } finally {
     underWay.delete(random);
@@ -188,7 +189,7 @@ async function place(where: string, dir: string, aside: string, target: string):
   try {
     if (process.platform === "win32") await rmdir(target).catch(absent);
     // fs-extra's rename waits where a Windows virus scanner has a file open.
-    await fsExtra.rename(aside, target);
+    await (await fsExtra()).rename(aside, target);
   } catch (error) {
     await refuseOccupied(where, dir, target);
     throw error;
@@ -218,7 +219,7 @@ async function sweep(parent: string, targetName: string): Promise<void> {
       const ended = own ? !underWay.has(made.random) : made.host === host && !runs(made.pid);
       const sameTarget = made.stem === stemOf(targetName);
       const abandoned = ended || (!own && sameTarget && Date.now() - (await stat(path)).mtimeMs > DAY);
-      if (abandoned) await fsExtra.remove(path);
+      if (abandoned) await (await fsExtra()).remove(path);
     } catch {
       // Another save swept it first, or it cannot be removed: either way it is no reason to fail this save.
     }

@@ -188,12 +188,12 @@ function toNumber(value: number | bigint): number {
 /** A copy of `value` as a tensor of exactly this dtype and shape; `where` begins the message of the error it throws otherwise. */
 export function copyInto(where: string, value: unknown, target: Tensor): void {
   const { dtype, shape } = target;
-  const expected = typeText(dtype, shape);
+  const expected = (): string => typeText(dtype, shape);
   if (value instanceof NdArray) {
     if (!sameShape(value.shape, shape))
       throw new FlowError(
         "E_SHAPE",
-        `${where}: got ${typeText(value.dtype, value.shape)}, expected ${expected}${sizeOf(value.shape) === sizeOf(shape) ? "; reshape it" : ""}`,
+        `${where}: got ${typeText(value.dtype, value.shape)}, expected ${expected()}${sizeOf(value.shape) === sizeOf(shape) ? "; reshape it" : ""}`,
       );
     copyData(where, value.data, value.dtype, target, expected);
   } else if (ArrayBuffer.isView(value)) {
@@ -201,13 +201,13 @@ export function copyInto(where: string, value: unknown, target: Tensor): void {
     if (got === undefined)
       throw new FlowError(
         "E_DTYPE",
-        `${where}: got a ${value.constructor.name}, expected ${expected} as ${arrayOf(dtype).name ?? "a typed array"}`,
+        `${where}: got a ${value.constructor.name}, expected ${expected()} as ${arrayOf(dtype).name ?? "a typed array"}`,
       );
     const data = value as unknown as Data;
     if (data.length !== sizeOf(shape))
       throw new FlowError(
         "E_SHAPE",
-        `${where}: got ${data.length} elements, expected ${expected}, which has ${sizeOf(shape)}`,
+        `${where}: got ${data.length} elements, expected ${expected()}, which has ${sizeOf(shape)}`,
       );
     copyData(where, data, got, target, expected);
   } else if (Array.isArray(value)) {
@@ -216,16 +216,16 @@ export function copyInto(where: string, value: unknown, target: Tensor): void {
     const got = value === null ? "null" : typeof value;
     throw new FlowError(
       "E_ARGUMENT",
-      `${where}: got ${got}, expected ${expected} as an NdArray, a typed array or nested number arrays`,
+      `${where}: got ${got}, expected ${expected()} as an NdArray, a typed array or nested number arrays`,
     );
   }
 }
 
-function copyData(where: string, data: Data, got: DType, target: Tensor, expected: string): void {
+function copyData(where: string, data: Data, got: DType, target: Tensor, expected: () => string): void {
   if (got !== target.dtype && !(target.dtype === "float16" && got === "float32")) {
     throw new FlowError(
       "E_DTYPE",
-      `${where}: got ${got}, expected ${expected}; convert it first (values are never cast silently)`,
+      `${where}: got ${got}, expected ${expected()}; convert it first (values are never cast silently)`,
     );
   }
   (target.data as Float32Array).set(data as Float32Array);
@@ -245,7 +245,7 @@ export const integerRange: Partial<Record<DType, readonly [number, number]>> = {
   int32: [-2147483648, 2147483647],
 };
 
-function copyNested(where: string, value: NestedArray, target: Tensor, expected: string): void {
+function copyNested(where: string, value: NestedArray, target: Tensor, expected: () => string): void {
   const { data, dtype, shape } = target;
   const range = integerRange[dtype];
   let position = 0;
@@ -255,7 +255,7 @@ function copyNested(where: string, value: NestedArray, target: Tensor, expected:
         const got = Array.isArray(part) ? `an array of ${part.length}` : String(part);
         throw new FlowError(
           "E_SHAPE",
-          `${where}${path}: got ${got}, expected an array of ${shape[axis]} (${expected})`,
+          `${where}${path}: got ${got}, expected an array of ${shape[axis]} (${expected()})`,
         );
       }
       for (const [i, entry] of (part as NestedArray).entries()) fill(entry, axis + 1, `${path}[${i}]`);
@@ -264,17 +264,17 @@ function copyNested(where: string, value: NestedArray, target: Tensor, expected:
     if (typeof part !== "number" && typeof part !== "bigint")
       throw new FlowError(
         "E_ARGUMENT",
-        `${where}${path}: got ${Array.isArray(part) ? "an array" : typeof part}, expected a number (${expected})`,
+        `${where}${path}: got ${Array.isArray(part) ? "an array" : typeof part}, expected a number (${expected()})`,
       );
     if (dtype === "int64") {
       if (typeof part === "number" && !Number.isSafeInteger(part))
-        throw new FlowError("E_DTYPE", `${where}${path}: ${part} is no exact integer, expected ${expected}`);
+        throw new FlowError("E_DTYPE", `${where}${path}: ${part} is no exact integer, expected ${expected()}`);
       (data as BigInt64Array)[position++] = BigInt(part);
       return;
     }
     const number = Number(part);
     if (range !== undefined && !(Number.isInteger(number) && number >= range[0] && number <= range[1])) {
-      throw new FlowError("E_DTYPE", `${where}${path}: ${part} does not fit ${dtype}, expected ${expected}`);
+      throw new FlowError("E_DTYPE", `${where}${path}: ${part} does not fit ${dtype}, expected ${expected()}`);
     }
     (data as Float32Array)[position++] = number;
   };

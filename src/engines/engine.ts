@@ -34,6 +34,14 @@ export interface Staging {
   discard(): void;
 }
 
+/** A job that takes so little time that the event loop can wait for it, run by filling its feeds and calling `run`. */
+export interface QuickRun {
+  /** Memory for the feeds, in the order of the graph's placeholders; the same at each run. */
+  readonly feeds: readonly Tensor[];
+  /** As `EngineSession.run`, at once; an error is thrown. */
+  run(): readonly Tensor[];
+}
+
 /**
  * Runs jobs on values only it knows the place of. Calls are made one at a time. A `run` that rejects has changed no
  * variable; tensors handed out are the caller's.
@@ -45,6 +53,8 @@ export interface EngineSession {
   extend(program: Program): Promise<void>;
   /** Runs a job; `feeds` in the order of the graph's placeholders. Returns its outputs after updates are committed. */
   run(job: string, feeds: readonly Tensor[]): Promise<readonly Tensor[]>;
+  /** A job that is known to be quick; undefined where it is not, or not yet, or no longer: to be asked before each run. */
+  quick?(job: string): QuickRun | undefined;
   /** Forgets a job and frees what only it needs; variables stay. */
   drop(job: string): Promise<void>;
   read(variable: string): Promise<Tensor>;

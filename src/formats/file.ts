@@ -1,8 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import fsExtra from "fs-extra";
-import { absent, errnoOf, PIECE, type Pieces } from "../checkpoint/files.js";
+import { absent, errnoOf, fsExtra, PIECE, type Pieces } from "../checkpoint/files.js";
 import { guarded, placeAside } from "../checkpoint/write.js";
 import { FlowError } from "../core/errors.js";
 
@@ -99,6 +98,6 @@ export async function writeFileAside(
     } finally {
       await file.close();
     }
-    await fsExtra.rename(aside, target);
+    await (await fsExtra()).rename(aside, target);
   });
 }

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { checkOptions, FlowError, plainText, textOfValue } from "../core/errors.js";
-import { exportModel, portable } from "../engines/onnx/export.js";
 import { exportable, exportOpset } from "../engines/onnx/versions.js";
 import { writeFileAside } from "../formats/file.js";
 import { type ExportOptions, exportJob } from "./exported-job.js";
@@ -39,14 +38,17 @@ export function exportOnnx<F extends readonly unknown[], T>(
       );
     return options;
   };
-  const format = { name: "an ONNX model", engine: portable };
+  const format = { name: "an ONNX model", engine: async () => (await exporter()).portable };
   return exportJob({ exporter: exportOnnx, called: "onnx.export", format }, job, check, async (where, exported) => {
     const { native, inputs, outputs, values } = exported;
     const { opset = exportOpset } = options;
+    const { exportModel } = await exporter();
     const bytes = await exportModel(native, { inputs, outputs, values, opset, producerVersion: version() });
     await writeFileAside(where, path, [bytes], { overwrite: true });
   });
 }
+
+const exporter = (): Promise<typeof import("../engines/onnx/export.js")> => import("../engines/onnx/export.js");
 
 function version(): string {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {

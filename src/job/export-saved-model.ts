@@ -2,13 +2,17 @@ import { join } from "node:path";
 import { syncDirectory, writeSynced } from "../checkpoint/files.js";
 import { placeDirectory } from "../checkpoint/write.js";
 import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
-import { exportModel } from "../engines/tensorflow/export.js";
-import { lowers } from "../engines/tensorflow/lower/table.js";
 import { type ExportOptions, exportJob } from "./exported-job.js";
 import type { Job } from "./global-function.js";
 
 const known = ["modelDir", "inputs", "outputs"] as const;
-const format = { name: "an exported SavedModel", engine: { name: "tensorflow export", lowers } };
+const format = {
+  name: "an exported SavedModel",
+  engine: async () => ({
+    name: "tensorflow export",
+    lowers: (await import("../engines/tensorflow/lower/table.js")).lowers,
+  }),
+};
 
 /**
  * Writes a predict job with its weights as a TensorFlow SavedModel: tag `serve`, signature `serving_default`, read by TensorFlow
@@ -37,6 +41,7 @@ export function exportSavedModel<F extends readonly unknown[], T>(
   };
   const about = { exporter: exportSavedModel, called: "savedModel.export", format };
   return exportJob(about, job, check, async (where, { native, ...plan }) => {
+    const { exportModel } = await import("../engines/tensorflow/export.js");
     const bytes = await exportModel(where, native, plan);
     await placeDirectory(where, dir, async (aside) => {
       await writeSynced(join(aside, "saved_model.pb"), [bytes]);

@@ -28,7 +28,7 @@ export interface ExportFormat {
   /** With its article: `an ONNX model`. */
   readonly name: string;
   /** Which ops it has, as `compile` asks an engine. */
-  readonly engine: Pick<Engine, "name" | "lowers">;
+  readonly engine: () => Promise<Pick<Engine, "name" | "lowers">>;
 }
 
 /** A predict job and its weights, for a file. */
@@ -82,7 +82,7 @@ async function exportedJob(
       `${where}: an argument is ${textOf(open)}, shapes in ${format} are fixed; export a job whose placeholders have the batch size to serve`,
     );
   const { traced } = session.job(name).latest;
-  const { native } = compile(traced, engine, { checkNumerics: false, variant: "" }).whole;
+  const { native } = compile(traced, await engine(), { checkNumerics: false, variant: "" }).whole;
   // Behind the job's own results come those for watchers.
   const watched = traced.watches.filter(({ of }) => of === "value").length;
   const own = native.graph.outputs.slice(0, native.graph.outputs.length - watched);

@@ -5,6 +5,7 @@ import { atCallSite, callSiteAbove, fromCallSite } from "./call-site.js";
 import { type FunctionConfig, settingsOf } from "./function-config.js";
 import { learningRateAt } from "./learning-rate.js";
 import { type Argument, type BlobsIn, copyFeeds, type FeedOf, placeholdersOf } from "./placeholder.js";
+import type { QuickCall } from "./ready-job.js";
 import { JobResult } from "./result.js";
 import { checkReturns, isCallback } from "./returns.js";
 import { defaultSession, type Session } from "./session.js";
@@ -183,35 +184,18 @@ function makeJob(session: Session, declaration: Declaration, options: CallOption
 
 function call(
   session: Session,
-  { name, args, returns }: Declaration,
+  declaration: Declaration,
   feeds: readonly unknown[],
   options: CallOptions,
   from: (...args: unknown[]) => unknown,
 ): unknown {
-  const site = callSiteAbove(from);
+  const { name, returns } = declaration;
   const Result = returns === undefined ? JobResult : Promise;
-  const result = new Result<unknown>((resolve, reject) => {
-    const run = async (): Promise<unknown> => {
-      if (activeBuilder() !== undefined)
-        throw new FlowError(
-          "E_ARGUMENT",
-          `job '${name}': called inside a job function; use its model function instead`,
-        );
-      if (feeds.length !== args.length)
-        throw new FlowError("E_ARGUMENT", `job '${name}': got ${feeds.length} arguments, expected ${args.length}`);
-      const copies = copyFeeds(name, args, feeds);
-      const outcome = await session.enqueue(`job '${name}'`, () => session.run(name, copies), options);
-      if (outcome.handled.length === 0) return outcome.result;
-      // Outside the queue: a handler may itself await a job.
-      const failed = (await Promise.allSettled(outcome.handled)).filter(({ status }) => status === "rejected");
-      const reasons = failed.map((failure) => (failure as PromiseRejectedResult).reason as unknown);
-      if (reasons.length > 1)
-        throw new AggregateError(reasons, `job '${name}': ${reasons.length} watch handlers failed`);
-      if (reasons.length === 1) throw reasons[0];
-      return outcome.result;
-    };
-    run().then(resolve, (error: unknown) => reject(atCallSite(error, site)));
-  });
+  const quick = activeBuilder() === undefined && options.signal === undefined ? session.quick(name) : undefined;
+  const result =
+    quick === undefined
+      ? callInTurn(Result, session, declaration, feeds, options, from)
+      : callAtOnce(Result, declaration, feeds, quick, from);
   if (!isCallback(returns)) return result;
   return (callback: (value: unknown) => unknown): Promise<void> => {
     if (typeof callback !== "function")
@@ -225,4 +209,48 @@ function call(
       await callback(value);
     });
   };
+}
+
+/** A call that has ended when it returns its promise. */
+function callAtOnce(
+  Result: typeof Promise<unknown>,
+  { name, args }: Declaration,
+  feeds: readonly unknown[],
+  quick: QuickCall,
+  from: (...args: unknown[]) => unknown,
+): Promise<unknown> {
+  try {
+    copyFeeds(name, args, feeds, quick.feeds);
+    return Result.resolve(quick.run());
+  } catch (error) {
+    return Result.reject(atCallSite(error, callSiteAbove(from)));
+  }
+}
+
+/** A call that waits for its turn in the session's queue, with copies of its feeds. */
+function callInTurn(
+  Result: typeof Promise<unknown>,
+  session: Session,
+  { name, args }: Declaration,
+  feeds: readonly unknown[],
+  options: CallOptions,
+  from: (...args: unknown[]) => unknown,
+): Promise<unknown> {
+  const site = callSiteAbove(from);
+  const run = async (): Promise<unknown> => {
+    if (activeBuilder() !== undefined)
+      throw new FlowError("E_ARGUMENT", `job '${name}': called inside a job function; use its model function instead`);
+    const copies = copyFeeds(name, args, feeds);
+    const outcome = await session.enqueue(`job '${name}'`, () => session.run(name, copies), options);
+    if (outcome.handled.length === 0) return outcome.result;
+    // Outside the queue: a handler may itself await a job.
+    const failed = (await Promise.allSettled(outcome.handled)).filter(({ status }) => status === "rejected");
+    const reasons = failed.map((failure) => (failure as PromiseRejectedResult).reason as unknown);
+    if (reasons.length > 1) throw new AggregateError(reasons, `job '${name}': ${reasons.length} watch handlers failed`);
+    if (reasons.length === 1) throw reasons[0];
+    return outcome.result;
+  };
+  return new Result((resolve, reject) => {
+    run().then(resolve, (error: unknown) => reject(atCallSite(error, site)));
+  });
 }

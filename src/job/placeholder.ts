@@ -117,28 +117,37 @@ export function exampleShape({ shape }: Placeholder): Shape {
   return shape.map((size) => size ?? unknownSize);
 }
 
-/** Copies of what a call feeds, in the order of the placeholders. */
-export function copyFeeds(job: string, args: readonly Argument[], feeds: readonly unknown[]): readonly Tensor[] {
+/** Copies of what a call feeds, in the order of the placeholders: new tensors, or what `targets` holds for them. */
+export function copyFeeds(
+  job: string,
+  args: readonly Argument[],
+  feeds: readonly unknown[],
+  targets: readonly Tensor[] = [],
+): readonly Tensor[] {
+  if (feeds.length !== args.length)
+    throw new FlowError("E_ARGUMENT", `job '${job}': got ${feeds.length} arguments, expected ${args.length}`);
+  let next = 0;
   return args.flatMap((arg, i) => {
     const where = `job '${job}', argument ${i}`;
     const feed = feeds[i];
-    if ("form" in arg) return [copyFeed(where, arg, feed)];
+    if ("form" in arg) return [copyFeed(where, arg, feed, targets[next++])];
     if (!Array.isArray(feed) || feed.length !== arg.length)
       throw new FlowError(
         "E_ARGUMENT",
         `${where}: got ${Array.isArray(feed) ? `a list of ${feed.length}` : textOfValue(feed)}, expected a list of ${arg.length}`,
       );
-    return arg.map((part, j) => copyFeed(`${where}[${j}]`, part, feed[j]));
+    return arg.map((part, j) => copyFeed(`${where}[${j}]`, part, feed[j], targets[next++]));
   });
 }
 
-function copyFeed(where: string, placeholder: Placeholder, feed: unknown): Tensor {
+function copyFeed(where: string, placeholder: Placeholder, feed: unknown, target: Tensor | undefined): Tensor {
   const { dtype, shape, form } = placeholder;
   const value =
     form === "Numpy"
       ? feed
       : onlyEntry(where, form === "ListNumpy" ? feed : onlyEntry(where, feed, "list"), "array", placeholder);
-  const tensor = zeros(dtype, isDynamic(placeholder) ? fedShape(where, placeholder, value) : (shape as Shape));
+  const tensor =
+    target ?? zeros(dtype, isDynamic(placeholder) ? fedShape(where, placeholder, value) : (shape as Shape));
   copyInto(where, value, tensor);
   return tensor;
 }

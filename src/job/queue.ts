@@ -14,11 +14,18 @@ export class Queue {
   limit = Infinity;
   #tail: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  /** Tasks that have not ended. */
+  #unfinished = 0;
   #turned = 0;
 
   /** Tasks that have not begun. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** Whether a task that takes no time worth waiting for may run at once: nothing is before it, and the event loop has turned lately. */
+  get free(): boolean {
+    return this.#unfinished === 0 && !this.#overdue;
   }
 
   push<T>(what: string, task: () => Promise<T>, { signal }: QueueOptions = {}): Promise<T> {
@@ -31,12 +38,14 @@ export class Queue {
         ),
       );
     this.#waiting++;
+    this.#unfinished++;
     return new Promise<T>((resolve, reject) => {
       let waits: (() => Promise<T>) | undefined = task;
       const leave = (): void => {
         // The task goes at once, and with it what it holds; its empty place is passed over later.
         waits = undefined;
         this.#waiting--;
+        this.#unfinished--;
         reject(signal!.reason);
       };
       signal?.addEventListener("abort", leave, { once: true });
@@ -50,8 +59,11 @@ export class Queue {
         this.#waiting--;
         // The next task runs whether or not this one failed; the caller of this one gets its error.
         try {
-          resolve(await run());
+          const result = await run();
+          this.#unfinished--;
+          resolve(result);
         } catch (error) {
+          this.#unfinished--;
           reject(error);
         }
       });
@@ -63,8 +75,12 @@ export class Queue {
     await this.#tail;
   }
 
+  get #overdue(): boolean {
+    return performance.now() - this.#turned >= 4;
+  }
+
   async #breathe(): Promise<void> {
-    if (performance.now() - this.#turned < 4) return;
+    if (!this.#overdue) return;
     await new Promise((resolve) => setImmediate(resolve));
     this.#turned = performance.now();
   }

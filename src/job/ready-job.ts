@@ -1,6 +1,6 @@
 import { FlowError } from "../core/errors.js";
 import { NdArray, type Tensor } from "../core/tensor.js";
-import type { Engine, EngineSession, NativeJob } from "../engines/engine.js";
+import type { Engine, EngineSession, NativeJob, QuickRun } from "../engines/engine.js";
 import { rootsOf } from "../graph/graph.js";
 import { print } from "../graph/print.js";
 import { accumulationStepName } from "../optim/apply.js";
@@ -27,6 +27,13 @@ export interface CallOutcome {
   readonly handled: readonly Promise<unknown>[];
 }
 
+/** A call that ends where it is made: copy its feeds into `feeds`, in the order of the arguments, and run it. */
+export interface QuickCall {
+  readonly feeds: readonly Tensor[];
+  /** The call's result. */
+  run(): unknown;
+}
+
 /** A job compiled for the shapes of some calls. */
 interface Variant {
   /** The shapes. */
@@ -45,6 +52,10 @@ export class ReadyJob {
   readonly #variants = new Map<string, Variant>();
   #latest: Variant | undefined;
   readonly #dynamic: boolean;
+  /** The call over the quick run that the engine gave last. */
+  #quick: { readonly native: QuickRun; readonly call: QuickCall } | undefined;
+  /** Phases whose variables have all been found to have values, which they never lose. */
+  readonly #complete = new WeakSet<CompiledPhase>();
 
   private constructor(
     readonly declaration: Declaration,
@@ -107,28 +118,37 @@ export class ReadyJob {
   }
 
   async run(feeds: readonly Tensor[], call: number): Promise<CallOutcome> {
-    const { name } = this.declaration;
     const variant = this.#dynamic ? await this.#variant(feeds) : this.latest;
     const { traced, compiled, host } = variant;
     const engine = await this.host.open();
     const phase = await this.#phase(compiled, engine);
-    const missing = phase.reads.find((variable) => !this.host.isInitialized(variable));
-    if (missing !== undefined) {
-      throw new FlowError(
-        "E_UNINITIALIZED",
-        `job '${name}': variable '${missing}' has no value; call checkPoint.init() or checkPoint.load(path) before the first job call, or checkPoint.init({ onlyMissing: true }) for variables of a job declared later`,
-      );
-    }
+    this.#assertComplete(phase);
     const values = new Map(feeds.map((feed, i) => [argumentName(i), feed]));
     await host.run({ seed: this.host.seed, call }, values);
     const fed = phase.feeds.map((feed) => values.get(feed)!);
     const tensors = computes(phase) ? await engine.run(phase.native.name, fed) : [];
-    const outputs = tensors.map(({ data, shape, dtype }) => new NdArray(data, shape, dtype));
+    const outputs = tensors.map(arrayOf);
     const own = outputs.length - compiled.watches.length;
     return {
       result: traced.rebuild(outputs.slice(0, own)),
       handled: compiled.watches.map(({ handle, cut }, i) => attempt(() => handle(cut(outputs[own + i]!, outputs)))),
     };
+  }
+
+  /** The next call, where it is nothing but a native run that is known to be quick. */
+  quick(engine: EngineSession): QuickCall | undefined {
+    const { traced, compiled, loaded } = this.latest;
+    const { whole, gather, hostNodes, watches } = compiled;
+    if (this.#dynamic || !loaded || gather !== undefined || hostNodes.length > 0 || watches.length > 0)
+      return undefined;
+    if (!this.#complete.has(whole) || whole.feeds.length !== this.declaration.placeholders.length) return undefined;
+    const native = engine.quick?.(whole.native.name);
+    if (native === undefined) return undefined;
+    if (this.#quick?.native !== native) {
+      const feeds = this.declaration.placeholders.map((_, i) => native.feeds[whole.feeds.indexOf(argumentName(i))]!);
+      this.#quick = { native, call: { feeds, run: () => traced.rebuild(native.run().map(arrayOf)) } };
+    }
+    return this.#quick.call;
   }
 
   /** Names of the variables that the next call would read. */
@@ -138,6 +158,18 @@ export class ReadyJob {
 
   async close(): Promise<void> {
     for (const { host } of this.#variants.values()) await host.close();
+  }
+
+  #assertComplete(phase: CompiledPhase): void {
+    if (this.#complete.has(phase)) return;
+    const missing = phase.reads.find((variable) => !this.host.isInitialized(variable));
+    if (missing !== undefined) {
+      throw new FlowError(
+        "E_UNINITIALIZED",
+        `job '${this.declaration.name}': variable '${missing}' has no value; call checkPoint.init() or checkPoint.load(path) before the first job call, or checkPoint.init({ onlyMissing: true }) for variables of a job declared later`,
+      );
+    }
+    this.#complete.add(phase);
   }
 
   async #phase({ whole, gather }: CompiledJob, engine: EngineSession): Promise<CompiledPhase> {
@@ -204,6 +236,8 @@ export class ReadyJob {
     }
   }
 }
+
+const arrayOf = ({ data, shape, dtype }: Tensor): NdArray => new NdArray(data, shape, dtype);
 
 const phasesOf = ({ whole, gather }: CompiledJob): readonly CompiledPhase[] =>
   gather === undefined ? [whole] : [gather.phase, whole];

@@ -8,7 +8,7 @@ import { VariableRegistry, type VariableSpec } from "../variables/registry.js";
 import { engineFor, type Settings } from "./config.js";
 import { debugLevel, writeModel } from "./debug.js";
 import { Queue, type QueueOptions } from "./queue.js";
-import { type CallOutcome, type JobHost, ReadyJob } from "./ready-job.js";
+import { type CallOutcome, type JobHost, type QuickCall, ReadyJob } from "./ready-job.js";
 import { warnOfNoGpu } from "./scope.js";
 import { StatefulSet } from "./stateful.js";
 import type { Declaration } from "./trace-job.js";
@@ -25,6 +25,9 @@ export class Session {
   readonly #initialized = new Set<string>();
   readonly #calls = new Map<string, number>();
   #engine: Promise<EngineSession> | undefined;
+  #opened: EngineSession | undefined;
+  /** Whether there may be declarations that have not been traced. */
+  #stale = true;
   #seed: number | undefined;
   #closed = false;
 
@@ -84,6 +87,7 @@ export class Session {
       );
     }
     this.#declared.set(declaration.name, declaration);
+    this.#stale = true;
   }
 
   /** Continues the random sequence of a saved run. A seed that the user set stays. */
@@ -113,6 +117,22 @@ export class Session {
     const outcome = await job.run(feeds, call);
     this.#calls.set(name, call + 1);
     return outcome;
+  }
+
+  /**
+   * A call of a job that may be made at once, as nothing is before it and it is known to be quick: neither a place in the queue nor
+   * a copy of its feeds for the time there. To be asked before each call, and not to be kept.
+   */
+  quick(name: string): QuickCall | undefined {
+    if (this.#stale || this.#closed || this.settings.eager === true || !this.#queue.free) return undefined;
+    const call = this.#opened && this.#ready.get(name)!.quick(this.#opened);
+    if (call === undefined) return undefined;
+    const run = (): unknown => {
+      const result = call.run();
+      this.#calls.set(name, (this.#calls.get(name) ?? 0) + 1);
+      return result;
+    };
+    return { feeds: call.feeds, run };
   }
 
   /** A job that has been traced. */
@@ -200,6 +220,7 @@ export class Session {
 
   /** Traces and compiles the jobs declared since the last time. A failure leaves no trace of them. */
   async #start(what: string): Promise<void> {
+    if (!this.#stale) return;
     const fresh = [...this.#declared.values()].filter(
       (declaration) => this.#ready.get(declaration.name)?.declaration !== declaration,
     );
@@ -209,6 +230,7 @@ export class Session {
           "E_ARGUMENT",
           `${what}: the session has no job; declare one with flow.globalFunction first`,
         );
+      this.#stale = false;
       return;
     }
     const host = await this.#host();
@@ -223,6 +245,7 @@ export class Session {
       ready.set(declaration.name, job);
     }
     const opened = await host.open();
+    this.#opened = opened;
     if (!opened.gpu && [...ready.values()].some((job) => job.wantsGpu)) warnOfNoGpu();
     await opened.extend({
       jobs: [...ready.values()].flatMap((job) => job.pending()),

@@ -1,9 +1,15 @@
 import { availableParallelism } from "node:os";
 import { bug } from "../../core/errors.js";
 import { type Tensor, zeros } from "../../core/tensor.js";
-import type { BlobType } from "../../graph/blob.js";
 import { type Graph, inputsOf, type Node } from "../../graph/graph.js";
-import { assertCheck, type Engine, type EngineOptions, type EngineSession, type Staging } from "../engine.js";
+import {
+  assertCheck,
+  type Engine,
+  type EngineOptions,
+  type EngineSession,
+  type QuickRun,
+  type Staging,
+} from "../engine.js";
 import { blockSize } from "./block-size.js";
 import { encodeModel } from "./encode.js";
 import { lower } from "./lower/model.js";
@@ -12,6 +18,8 @@ import { unfitOptimizers } from "./optimizers.js";
 import { fuse } from "./rewrite.js";
 import { libraryPath, runtimeVersion } from "./session/library.js";
 import { type Model, openRuntime, type Runtime, type Value } from "./session/runtime.js";
+import type { Slot } from "./slot.js";
+import { StagedRun } from "./staged-run.js";
 
 /** One ONNX model per job, run by onnxruntime: a training step is one native call. */
 export const onnx: Engine = {
@@ -35,24 +43,20 @@ export const onnx: Engine = {
   },
 };
 
-/** A variable's buffers: a successful step writes `spare` and swaps. */
-interface Slot {
-  readonly type: BlobType;
-  current: Value;
-  spare: Value | undefined;
-}
-
 interface CompiledJob {
-  readonly model: Pick<Model, "run" | "release">;
+  readonly model: Model;
   readonly graph: Graph;
-  readonly variables: readonly string[];
+  /** What the graph reads. */
+  readonly variables: readonly Slot[];
+  /** What it updates. */
+  readonly updated: readonly Slot[];
+  /** Made for the first call after the job has proved quick. */
+  staged: StagedRun | undefined;
 }
 
 // onnxruntime fuses x * sigmoid(x) and its like also in float64, where it has no kernel for the result.
 const fusesWrong = ({ op, outputs }: Node): boolean =>
   (op === "sigmoid" || op === "tanh") && outputs[0]!.dtype === "float64";
-
-// onnxruntime refuses a model without nodes.
 
 class OnnxSession implements EngineSession {
   readonly gpu = false;
@@ -82,23 +86,27 @@ class OnnxSession implements EngineSession {
         unfit: unfitOptimizers(model),
         fusions: !graph.nodes.some(fusesWrong),
       });
-      this.#jobs.get(name)?.model.release();
+      this.#forget(name);
       this.#jobs.set(name, {
         model: loaded,
         graph,
-        variables: inputsOf(graph, "variable").map((node) => String(node.attrs.name)),
+        variables: inputsOf(graph, "variable").map((node) => this.#slot(String(node.attrs.name))),
+        updated: [...graph.updates.keys()].map((variable) => this.#slot(variable)),
+        staged: undefined,
       });
     }
   }
 
   async run(job: string, feeds: readonly Tensor[]): Promise<readonly Tensor[]> {
-    const compiled = this.#jobs.get(job);
-    if (compiled === undefined) throw bug(`onnx engine: job '${job}' is unknown`);
-    const { model, graph, variables } = compiled;
+    const quick = this.quick(job);
+    if (quick !== undefined) {
+      for (const [i, feed] of feeds.entries()) (quick.feeds[i]!.data as Float32Array).set(feed.data as Float32Array);
+      return quick.run();
+    }
+    const { model, graph, variables, updated } = this.#job(job);
     const outputs = [...graph.outputs, ...graph.checks.map((check) => check.blob)].map((blob) =>
       zeros(blob.dtype, blob.shape),
     );
-    const updated = [...graph.updates.keys()].map((name) => this.#slot(name));
     for (const slot of updated) slot.spare ??= this.runtime.value(zeros(slot.type.dtype, slot.type.shape));
     const inputValues = feeds.map((feed) => this.runtime.value(feed));
     const outputValues = outputs.map((output) => this.runtime.value(output));
@@ -107,7 +115,7 @@ class OnnxSession implements EngineSession {
       const results = outputValues.slice(0, graph.outputs.length);
       const checks = outputValues.slice(graph.outputs.length);
       await model.run(
-        [...inputValues, ...variables.map((name) => this.#slot(name).current)],
+        [...inputValues, ...variables.map((slot) => slot.current)],
         [...results, ...updated.map((slot) => slot.spare!), ...checks],
       );
       for (const [i, check] of graph.checks.entries()) assertCheck(check, outputs[graph.outputs.length + i]!);
@@ -118,9 +126,15 @@ class OnnxSession implements EngineSession {
     return outputs.slice(0, graph.outputs.length);
   }
 
+  quick(job: string): QuickRun | undefined {
+    const compiled = this.#job(job);
+    if (!compiled.model.quick) return undefined;
+    compiled.staged ??= new StagedRun(this.runtime, compiled);
+    return compiled.staged;
+  }
+
   drop(job: string): Promise<void> {
-    this.#jobs.get(job)?.model.release();
-    this.#jobs.delete(job);
+    this.#forget(job);
     return Promise.resolve();
   }
 
@@ -176,14 +190,26 @@ class OnnxSession implements EngineSession {
   }
 
   close(): Promise<void> {
-    for (const { model } of this.#jobs.values()) model.release();
+    for (const name of this.#jobs.keys()) this.#forget(name);
     for (const { current, spare } of this.#slots.values()) {
       current.release();
       spare?.release();
     }
-    this.#jobs.clear();
     this.#slots.clear();
     return Promise.resolve();
+  }
+
+  #forget(job: string): void {
+    const known = this.#jobs.get(job);
+    known?.staged?.release();
+    known?.model.release();
+    this.#jobs.delete(job);
+  }
+
+  #job(name: string): CompiledJob {
+    const job = this.#jobs.get(name);
+    if (job === undefined) throw bug(`onnx engine: job '${name}' is unknown`);
+    return job;
   }
 
   #slot(name: string): Slot {

@@ -1,4 +1,4 @@
-import { FlowError } from "../../../core/errors.js";
+import { bug, FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
 import { edgeType, type Port } from "../encode.js";
 import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
@@ -59,6 +59,8 @@ class BindingValue implements Value {
 }
 
 class BindingModel implements Model {
+  /** The binding has asynchronous runs only. */
+  readonly quick = false;
   constructor(
     readonly session: OrtSession,
     readonly inputs: readonly Port[],
@@ -75,6 +77,10 @@ class BindingModel implements Model {
     );
     for (const [i, { name }] of this.outputs.entries())
       (outputs[i]!.tensor.data as Float32Array).set(results[name]!.data as Float32Array);
+  }
+
+  runNow(): void {
+    throw bug("onnxruntime-node's binding runs nothing in place");
   }
 
   release(): void {

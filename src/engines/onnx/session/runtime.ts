@@ -9,7 +9,11 @@ export interface Value {
 
 /** A loaded model. Inputs and outputs come in the order of its ports; outputs are written in place. */
 export interface Model {
+  /** Whether a run takes so little time that the event loop can wait for it. */
+  readonly quick: boolean;
   run(inputs: readonly Value[], outputs: readonly Value[]): Promise<void>;
+  /** As `run`, in place; only of a model that is quick. */
+  runNow(inputs: readonly Value[], outputs: readonly Value[]): void;
   release(): void;
 }
 
