@@ -1,15 +1,18 @@
 import { bug, FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
-import { type Koffi, openKoffi } from "../../koffi.js";
+import {
+  Calls,
+  callAside,
+  cString,
+  type Handle,
+  type Koffi,
+  type NativeFunction,
+  openKoffi,
+  pointers,
+} from "../../koffi.js";
 import { edgeType, onnxElementType, type Port } from "../encode.js";
 import { libraryPath } from "./library.js";
 import { type LoadOptions, type Model, type Runtime, unfitOptimizers, type Value } from "./runtime.js";
-
-/** A pointer; 0 is null. */
-type Handle = bigint;
-type NativeFunction = ((...args: readonly unknown[]) => unknown) & {
-  readonly async: (...args: readonly unknown[]) => void;
-};
 
 // onnxruntime_c_api.h: the table's order never changes, new entries are appended. Version 22 is the oldest that has all of these.
 const apiVersion = 22;
@@ -34,9 +37,8 @@ type Api = Record<keyof typeof table, NativeFunction>;
 const logErrorsOnly = 3;
 const basicOptimizations = 1;
 
-/** A pointer-sized cell that native code writes; its buffer never moves. */
-const cell = (): BigUint64Array => new BigUint64Array(new ArrayBuffer(8));
-const pointers = (count: number): BigUint64Array => new BigUint64Array(new ArrayBuffer(8 * Math.max(1, count)));
+/** A pointer-sized cell that native code writes. */
+const cell = (): BigUint64Array => pointers(1);
 
 /** The runtime by the C API, or undefined where koffi is not to be had. */
 export async function openCApi(): Promise<Runtime | undefined> {
@@ -106,7 +108,7 @@ class CApi implements Runtime {
       );
       if (!fusions) this.check(this.api.SetSessionGraphOptimizationLevel(options, basicOptimizations));
       const out = cell();
-      this.check(await call(this.api.CreateSessionFromArray, this.#env, bytes, bytes.byteLength, options, out));
+      this.check(await callAside(this.api.CreateSessionFromArray, this.#env, bytes, bytes.byteLength, options, out));
       return new CModel(this, out[0]!, inputs, outputs);
     } finally {
       this.api.ReleaseSessionOptions(options);
@@ -128,21 +130,6 @@ class CApi implements Runtime {
   }
 }
 
-/**
- * Calls a native function on koffi's threads; the event loop stays free, and the call keeps the process alive. What native
- * code reads and writes is held here until it is done.
- */
-function call(fn: NativeFunction, ...args: readonly unknown[]): Promise<unknown> {
-  const held = new Set<unknown>(args);
-  return new Promise((resolve, reject) => {
-    fn.async(...args, (error: unknown, result: unknown) => {
-      held.clear();
-      if (error) reject(error);
-      else resolve(result);
-    });
-  });
-}
-
 class OrtValue implements Value {
   constructor(
     readonly tensor: Tensor,
@@ -155,16 +142,12 @@ class OrtValue implements Value {
   }
 }
 
-// Measured: an asynchronous call costs about 25 us more than one in place, which below this many milliseconds is worth it.
-const inPlaceBelow = 0.3;
-
 class CModel implements Model {
   readonly #inputNames: Names;
   readonly #outputNames: Names;
   readonly #inputs: BigUint64Array;
   readonly #outputs: BigUint64Array;
-  /** The last durations, in ms; a call is made in place when even the longest is short. */
-  readonly #durations: number[] = [];
+  readonly #runs: Calls;
 
   constructor(
     readonly runtime: CApi,
@@ -174,6 +157,7 @@ class CModel implements Model {
   ) {
     this.#inputNames = new Names(runtime.koffi, inputs);
     this.#outputNames = new Names(runtime.koffi, outputs);
+    this.#runs = new Calls(runtime.api.Run);
     this.#inputs = pointers(inputs.length);
     this.#outputs = pointers(outputs.length);
   }
@@ -187,8 +171,7 @@ class CModel implements Model {
     outputs.forEach((value, i) => {
       this.#outputs[i] = (value as OrtValue).handle;
     });
-    const { Run } = this.runtime.api;
-    const args = [
+    const status = await this.#runs.make(
       this.session,
       null,
       this.#inputNames.pointers,
@@ -197,12 +180,8 @@ class CModel implements Model {
       this.#outputNames.pointers,
       outputs.length,
       this.#outputs,
-    ] as const;
-    const inPlace = this.#durations.length >= 8 && Math.max(...this.#durations) < inPlaceBelow;
-    const started = performance.now();
-    this.runtime.check(inPlace ? Run(...args) : await call(Run, ...args));
-    this.#durations.push(performance.now() - started);
-    if (this.#durations.length > 8) this.#durations.shift();
+    );
+    this.runtime.check(status);
   }
 
   release(): void {
@@ -217,12 +196,7 @@ class Names {
   readonly #strings: readonly Uint8Array[];
   constructor(koffi: Koffi, ports: readonly Port[]) {
     this.count = ports.length;
-    this.#strings = ports.map(({ name }) => {
-      const text = new TextEncoder().encode(`${name}\0`);
-      const bytes = new Uint8Array(new ArrayBuffer(text.length));
-      bytes.set(text);
-      return bytes;
-    });
+    this.#strings = ports.map(({ name }) => cString(name));
     this.pointers = pointers(this.count);
     this.#strings.forEach((bytes, i) => {
       this.pointers[i] = koffi.address(bytes);
