@@ -1,7 +1,7 @@
 import { existsSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { candidates } from "#src/engines/tensorflow/session/binding.js";
+import { candidates } from "#src/engines/tensorflow/session/tfjs-node.js";
 
 /** tfjs-node's own JavaScript on the binding that `onestep setup tensorflow` built; it runs on Node below 23. Wants `npm ci` in `bench/tfjs`. */
 export function openTfjsNode(): unknown {

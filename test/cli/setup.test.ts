@@ -154,7 +154,7 @@ describe("doctor", () => {
     const { engines } = JSON.parse(stdout) as { engines: Record<string, unknown>[] };
     const found = engines.find(({ engine }) => engine === "tensorflow")!;
     expect(found).toMatchObject({ works: true, gpu: false });
-    expect(found.library).toMatch(/^TensorFlow \d+\.\d+\.\d+, by tfjs-node's binding$/);
+    expect(found.library).toMatch(/^TensorFlow \d+\.\d+\.\d+, tfjs-node's library$/);
     expect(existsSync(String(found.where))).toBe(true);
     expect(stderr).toBe("");
   });

@@ -1,4 +1,4 @@
-import { candidates } from "#src/engines/tensorflow/session/binding.js";
+import { candidates } from "#src/engines/tensorflow/session/tfjs-node.js";
 
 /**
  * Whether an engine's tests run. TensorFlow's are left out where it has not been set up (`npx onestep setup tensorflow`), but

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as flow from "onestep";
 import { tp } from "onestep";
 import { afterEach, describe, expect, test } from "vitest";
-import { candidates } from "#src/engines/tensorflow/session/binding.js";
+import { candidates } from "#src/engines/tensorflow/session/tfjs-node.js";
 import { isReady } from "../engines/ready.js";
 import { type Info, readSavedModel } from "../engines/tensorflow/read-saved-model.js";
 import { failure, scratch } from "./support.js";

@@ -1,4 +1,4 @@
-import type { Field, Type } from "protobufjs";
+import type { Field, Root, Type } from "protobufjs";
 import type { DType } from "../../core/dtype.js";
 import type { Shape } from "../../core/shape.js";
 import { bytesOf, type Tensor } from "../../core/tensor.js";
@@ -107,12 +107,23 @@ const messages: Readonly<Record<string, Readonly<Record<string, readonly [number
   TensorShapeProto: { dim: [2, "Dim", "repeated"] },
   Dim: { size: [1, "int64"] },
   TensorProto: { dtype: [1, "int32"], tensorShape: [2, "TensorShapeProto"], tensorContent: [4, "bytes"] },
+  ConfigProto: {
+    intraOpParallelismThreads: [2, "int32"],
+    interOpParallelismThreads: [5, "int32"],
+    graphOptions: [10, "GraphOptions"],
+  },
+  GraphOptions: { rewriteOptions: [10, "RewriterConfig"] },
+  RewriterConfig: { disableMetaOptimizer: [19, "bool"] },
 };
 
-let savedModelType: Promise<Type> | undefined;
+let loaded: Promise<Root> | undefined;
 
 /** protobufjs takes 40 ms to load, so only the engine that needs it does. */
-async function loadType(): Promise<Type> {
+async function typeOf(name: string): Promise<Type> {
+  return (await (loaded ??= loadTypes())).lookupType(name);
+}
+
+async function loadTypes(): Promise<Root> {
   const { default: protobuf } = await import("protobufjs/light.js");
   const root = new protobuf.Root();
   for (const [name, fields] of Object.entries(messages)) {
@@ -125,7 +136,7 @@ async function loadType(): Promise<Type> {
       );
     root.add(type);
   }
-  return root.lookupType("SavedModel");
+  return root;
 }
 
 export interface SavedModelOptions {
@@ -138,7 +149,7 @@ export async function encodeSavedModel(
   nodes: readonly TensorFlowNode[],
   { tags = [tag], signatures = {} }: SavedModelOptions = {},
 ): Promise<Uint8Array> {
-  const type = await (savedModelType ??= loadType());
+  const type = await typeOf("SavedModel");
   return type
     .encode({
       savedModelSchemaVersion: 1,
@@ -153,6 +164,28 @@ export async function encodeSavedModel(
           })),
         },
       ],
+    })
+    .finish();
+}
+
+export interface SessionOptions {
+  /** Threads of one op; TensorFlow's own choice where undefined. */
+  readonly threads?: number | undefined;
+  /** Threads for ops side by side; -1: one op after the other on the thread that calls. */
+  readonly interOpThreads?: number | undefined;
+}
+
+/**
+ * A session's options, a `ConfigProto`. TensorFlow's optimizer of graphs is off: ours come optimized, and without its nodes small steps
+ * are a fifth faster (docs/engines.md has the figures). Constants are folded all the same.
+ */
+export async function encodeConfig({ threads, interOpThreads }: SessionOptions): Promise<Uint8Array> {
+  const type = await typeOf("ConfigProto");
+  return type
+    .encode({
+      intraOpParallelismThreads: threads ?? 0,
+      interOpParallelismThreads: interOpThreads ?? 0,
+      graphOptions: { rewriteOptions: { disableMetaOptimizer: true } },
     })
     .finish();
 }

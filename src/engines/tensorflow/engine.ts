@@ -12,23 +12,23 @@ import {
   type Program,
   type Staging,
 } from "../engine.js";
-import { edgeTypes, fromEdge, toEdge } from "./edge.js";
+import { fromEdge, toEdge } from "./edge.js";
 import { encodeSavedModel } from "./encode.js";
-import { type LoweredJob, type LoweredVariable, lowerJob, lowerVariable } from "./lower/model.js";
+import { type Feed, type LoweredJob, type LoweredVariable, lowerJob, lowerVariable } from "./lower/model.js";
 import { lowers } from "./lower/table.js";
 import { pools } from "./rewrite.js";
-import { type Feed, type Model, openRuntime, type Runtime } from "./session/runtime.js";
+import { type Call, type Model, openRuntime, type Runtime } from "./session/runtime.js";
 
-/** All jobs as one TensorFlow graph whose variables live in one session of tfjs-node's binding: a step is one native call. */
+/** All jobs as one TensorFlow graph whose variables live in one session of tfjs-node's library: a step is one native call. */
 export const tensorflow: Engine = {
   name: "tensorflow",
   lowers,
   open: async (options) => new TensorFlowSession(await openRuntime(options), options),
   report: async () => {
-    const { version, binding, gpu, threads } = await openRuntime();
+    const { version, path, gpu, threads } = await openRuntime();
     return {
-      library: `TensorFlow ${version}, by tfjs-node's binding`,
-      where: binding,
+      library: `TensorFlow ${version}, tfjs-node's library`,
+      where: path,
       threads: threads ?? Number(process.env.TF_NUM_INTRAOP_THREADS ?? availableParallelism()),
       gpu,
       notes: [],
@@ -47,6 +47,8 @@ class TensorFlowSession implements EngineSession {
   #jobs: ReadonlyMap<string, Job> = new Map();
   #variables: ReadonlyMap<string, Variable> = new Map();
   #model: Model | undefined;
+  /** The steps of jobs that have run. */
+  readonly #steps = new Map<string, Call>();
   /** Values read along with one that was viewed; a step or a write makes them old. */
   #viewed = new Map<string, Tensor>();
   #count = 0;
@@ -86,7 +88,7 @@ class TensorFlowSession implements EngineSession {
     try {
       // TensorFlow prepares the graph anew for each set of feeds and fetches, so that few sets are asked for.
       const fresh = [...variables].flatMap(([name, { zeroed }]) => (this.#variables.has(name) ? [] : [zeroed]));
-      if (fresh.length > 0) await model.run([], fresh);
+      if (fresh.length > 0) await once(model, [], fresh);
       for (const names of this.#groups([...this.#variables.keys()])) {
         const values = await this.#read(names);
         await write(
@@ -98,28 +100,27 @@ class TensorFlowSession implements EngineSession {
       await model.release();
       throw error;
     }
-    await this.#model?.release();
-    this.#viewed.clear();
+    await this.#release();
     [this.#model, this.#jobs, this.#variables] = [model, jobs, variables];
   }
 
   async run(name: string, feeds: readonly Tensor[]): Promise<readonly Tensor[]> {
-    const {
-      native: { graph },
-      outputs,
-      checks,
-      done,
-      feeds: labels,
-    } = found("job", name, this.#jobs);
-    const fed = feeds.map((feed, i) => feedOf(labels[i]!, feed));
-    const model = this.#loaded();
+    const job = found("job", name, this.#jobs);
+    const { graph } = job.native;
+    const fed = feeds.map(toEdge);
     this.#viewed.clear();
-    const results = await model.run(fed, [...outputs, done], { keep: true }).catch((cause: unknown) => {
-      throw ofJob(name, cause);
-    });
+    const results = await this.#step(job)
+      .run(fed)
+      .catch((cause: unknown) => {
+        throw ofJob(name, cause);
+      });
     if (new Uint8Array(results.at(-1)!)[0] === 0) {
       // Nothing has changed, so what is fed gives the same again.
-      const values = await model.run(fed, checks);
+      const values = await once(
+        this.#loaded(),
+        job.feeds.map((feed, i) => ({ feed, bytes: fed[i]! })),
+        job.checks,
+      );
       for (const [i, check] of graph.checks.entries())
         assertCheck(check, fromEdge(check.blob.dtype, check.blob.shape, values[i]!));
       throw bug(`tensorflow engine: a check of job '${name}' failed, and holds when looked at`);
@@ -129,6 +130,8 @@ class TensorFlowSession implements EngineSession {
 
   /** The job's nodes stay in the graph, without being run, until jobs are added. */
   drop(name: string): Promise<void> {
+    this.#steps.get(name)?.release();
+    this.#steps.delete(name);
     this.#jobs = new Map([...this.#jobs].filter(([job]) => job !== name));
     return Promise.resolve();
   }
@@ -179,7 +182,7 @@ class TensorFlowSession implements EngineSession {
   }
 
   async close(): Promise<void> {
-    await this.#model?.release();
+    await this.#release();
     this.#model = undefined;
     this.#jobs = new Map();
     this.#variables = new Map();
@@ -187,7 +190,8 @@ class TensorFlowSession implements EngineSession {
 
   async #read(names: readonly string[]): Promise<readonly Tensor[]> {
     const variables = names.map((name) => found("variable", name, this.#variables));
-    const values = await this.#loaded().run(
+    const values = await once(
+      this.#loaded(),
       [],
       variables.map(({ read }) => read),
     );
@@ -209,6 +213,19 @@ class TensorFlowSession implements EngineSession {
     return groups;
   }
 
+  #step({ native: { name }, feeds, outputs, done }: Job): Call {
+    const step = this.#steps.get(name) ?? this.#loaded().call(feeds, [...outputs, done]);
+    this.#steps.set(name, step);
+    return step;
+  }
+
+  async #release(): Promise<void> {
+    for (const step of this.#steps.values()) step.release();
+    this.#steps.clear();
+    this.#viewed.clear();
+    await this.#model?.release();
+  }
+
   #loaded(): Model {
     if (this.#model === undefined) throw bug("tensorflow engine: nothing has been loaded");
     return this.#model;
@@ -217,14 +234,37 @@ class TensorFlowSession implements EngineSession {
 
 const groupBytes = 64 * 2 ** 20;
 
+/** A value for a placeholder of the graph. */
+interface Fed {
+  readonly feed: Feed;
+  readonly bytes: Uint8Array;
+}
+
+/** A call that is made once. */
+async function once(model: Model, fed: readonly Fed[], fetches: readonly string[]): Promise<readonly ArrayBuffer[]> {
+  const call = model.call(
+    fed.map(({ feed }) => feed),
+    fetches,
+  );
+  try {
+    return await call.run(fed.map(({ bytes }) => bytes));
+  } finally {
+    call.release();
+  }
+}
+
 /** Writes variables in one native call. */
 async function write(
   model: Model,
   writes: readonly { readonly variable: LoweredVariable & { readonly type: BlobType }; readonly tensor: Tensor }[],
 ): Promise<void> {
   if (writes.length === 0) return;
-  await model.run(
-    writes.map(({ variable, tensor }) => feedOf(variable.value, { ...tensor, dtype: variable.type.dtype } as Tensor)),
+  await once(
+    model,
+    writes.map(({ variable, tensor }) => ({
+      feed: variable.value,
+      bytes: toEdge({ ...tensor, dtype: variable.type.dtype } as Tensor),
+    })),
     writes.map(({ variable }) => variable.written),
   );
 }
@@ -235,13 +275,6 @@ function ofJob(name: string, cause: unknown): unknown {
   const words = cause.message.replace(/^tensorflow: /, "").replace(/ \[E_ENGINE\]$/, "");
   return new FlowError("E_ENGINE", `job '${name}': ${words}; the step was not made and no variable changed`, { cause });
 }
-
-const feedOf = (name: string, tensor: Tensor): Feed => ({
-  name,
-  type: edgeTypes[tensor.dtype],
-  shape: tensor.shape,
-  bytes: toEdge(tensor),
-});
 
 function found<T>(what: string, name: string, map: ReadonlyMap<string, T>): T {
   const value = map.get(name);

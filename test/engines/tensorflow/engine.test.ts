@@ -236,18 +236,15 @@ describe.skipIf(!isReady("tensorflow"))("tensorflow engine", () => {
     to.label = "my-op";
     const y = to.one("CheckNumerics", [x], { T: type("float32"), message: { string: "found" } });
     const model = await runtime.load(await encodeSavedModel(to.nodes));
-    const feed = (value: number) => ({
-      name: x,
-      type: "float32" as const,
-      shape: [2],
-      bytes: bytesOf(tensorOf("float32", [2], [1, value])),
-    });
-    const error = await failure(() => model.run([feed(Number.NaN)], [y]));
+    const call = model.call([{ name: x, type: "float32", shape: [2] }], [y]);
+    const run = (value: number) => call.run([bytesOf(tensorOf("float32", [2], [1, value]))]);
+    const error = await failure(() => run(Number.NaN));
     expect(error.message).toMatch(
       /^tensorflow: TensorFlow says: .*found : Tensor had NaN.*j0\/my-op\/CheckNumerics.*\[E_ENGINE\]$/s,
     );
-    const [fine] = await model.run([feed(2)], [y]);
+    const [fine] = await run(2);
     expect([...new Float32Array(fine!)]).toEqual([1, 2]);
+    call.release();
     await model.release();
     await expect(runtime.load(Uint8Array.of(1, 2, 3))).rejects.toThrow(/TensorFlow says: .*\[E_ENGINE\]/s);
   });

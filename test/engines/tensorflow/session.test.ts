@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { bindingFile, candidates } from "#src/engines/tensorflow/session/binding.js";
+import { bindingFile, candidates, libraryFile } from "#src/engines/tensorflow/session/tfjs-node.js";
 import { scratch } from "../../jobs/support.js";
 import { isReady } from "../ready.js";
 
@@ -52,10 +52,11 @@ test("a tfjs-node whose install script did not run is called broken", () => {
   );
 });
 
-test("a binding that does not load is called broken, with the reason", () => {
-  const { stdout } = run({ ONESTEP_CACHE: cacheWith({ "package.json": "{}", [bindingFile]: "no library" }) });
+test("a library that does not load is called broken, with the reason", () => {
+  const files = { "package.json": "{}", [bindingFile]: "", [libraryFile]: "no library" };
+  const { stdout } = run({ ONESTEP_CACHE: cacheWith(files) });
   expect(stdout).toMatch(
-    /^tensorflow: @tensorflow\/tfjs-node is broken: .*tfjs_binding.node does not load: .*; mend it with 'npx onestep setup tensorflow' \[E_ENGINE\]$/s,
+    /^tensorflow: @tensorflow\/tfjs-node is broken: .*libtensorflow.* does not load: .*; mend it with 'npx onestep setup tensorflow' \[E_ENGINE\]$/s,
   );
 });
 
@@ -71,7 +72,7 @@ describe.skipIf(!isReady("tensorflow"))("in a process of its own", () => {
     expect([stdout, stderr, status]).toEqual(["2,3\nundefined", "mine\nlate\n", 0]);
   });
 
-  test("process.exit while the thread lives ends the process as asked", () => {
+  test("process.exit after a step ends the process as asked", () => {
     expect(run({}, `${program}\nprocess.exit(3);`)).toEqual({ stdout: "2,3", stderr: "", status: 3 });
   });
 
@@ -82,7 +83,7 @@ describe.skipIf(!isReady("tensorflow"))("in a process of its own", () => {
     }
   });
 
-  // Which libraries the process has mapped, even in part, says how far the thread is.
+  // Which libraries the process has mapped, even in part, says how far loading is.
   describe.skipIf(process.platform !== "linux")("while the library loads", () => {
     const when = (file: string, action: string) => `
       import { readFileSync } from "node:fs";
@@ -93,8 +94,8 @@ describe.skipIf(!isReady("tensorflow"))("in a process of its own", () => {
       poll();`;
 
     test("process.exit ends the process as asked", () => {
-      // An addon that met the end of its thread took the process down, in up to every second run.
-      for (const file of ["koffi.node", "koffi.node", "koffi.node", "koffi.node", "tfjs_binding.node", "libtensorflow"])
+      // The library goes on loading on another thread, and the end of the process must wait for it.
+      for (const file of ["koffi.node", "libtensorflow_framework", "libtensorflow_framework", "libtensorflow"])
         expect(run({}, `${when(file, "process.exit(3);")}${program}`)).toEqual({ stdout: "", stderr: "", status: 3 });
     });
 
@@ -120,9 +121,11 @@ describe.skipIf(!isReady("tensorflow"))("in a process of its own", () => {
     expect(works).toBeDefined();
     const source = `
       import { mkdirSync, writeFileSync } from "node:fs";
-      mkdirSync("node_modules/@tensorflow/tfjs-node/lib/napi-v8", { recursive: true });
-      writeFileSync("node_modules/@tensorflow/tfjs-node/package.json", "{}");
-      writeFileSync("node_modules/@tensorflow/tfjs-node/${bindingFile.replaceAll("\\", "/")}", "no library");
+      import { dirname } from "node:path";
+      for (const file of ["package.json", ...${JSON.stringify([bindingFile, libraryFile])}]) {
+        mkdirSync(dirname("node_modules/@tensorflow/tfjs-node/" + file), { recursive: true });
+        writeFileSync("node_modules/@tensorflow/tfjs-node/" + file, file === "package.json" ? "{}" : "no library");
+      }
       ${program.replace("import * as flow from", "const flow = await import(").replace('js";', 'js");')}`;
     expect(run({}, source)).toEqual({ stdout: "2,3", stderr: "", status: 0 });
   });

@@ -1,15 +1,18 @@
 import { bug, FlowError } from "../../../core/errors.js";
 import type { Tensor } from "../../../core/tensor.js";
-import { type Koffi, openKoffi } from "../../koffi.js";
+import {
+  Calls,
+  callAside,
+  cString,
+  type Handle,
+  type Koffi,
+  type NativeFunction,
+  openKoffi,
+  pointers,
+} from "../../koffi.js";
 import { edgeType, onnxElementType, type Port } from "../encode.js";
 import { libraryPath } from "./library.js";
 import type { LoadOptions, Model, Runtime, Value } from "./runtime.js";
-
-/** A pointer; 0 is null. */
-type Handle = bigint;
-type NativeFunction = ((...args: readonly unknown[]) => unknown) & {
-  readonly async: (...args: readonly unknown[]) => void;
-};
 
 // onnxruntime_c_api.h: the table's order never changes, new entries are appended. Version 22 is the oldest that has all of these.
 const apiVersion = 22;
@@ -34,9 +37,8 @@ type Api = Record<keyof typeof table, NativeFunction>;
 const logErrorsOnly = 3;
 const basicOptimizations = 1;
 
-/** A pointer-sized cell that native code writes; its buffer never moves. */
-const cell = (): BigUint64Array => new BigUint64Array(new ArrayBuffer(8));
-const pointers = (count: number): BigUint64Array => new BigUint64Array(new ArrayBuffer(8 * Math.max(1, count)));
+/** A pointer-sized cell that native code writes. */
+const cell = (): BigUint64Array => pointers(1);
 
 /** The runtime by the C API, or undefined where koffi is not to be had. */
 export async function openCApi(): Promise<Runtime | undefined> {
@@ -107,7 +109,7 @@ class CApi implements Runtime {
         );
       if (!fusions) this.check(this.api.SetSessionGraphOptimizationLevel(options, basicOptimizations));
       const out = cell();
-      this.check(await call(this.api.CreateSessionFromArray, this.#env, bytes, bytes.byteLength, options, out));
+      this.check(await callAside(this.api.CreateSessionFromArray, this.#env, bytes, bytes.byteLength, options, out));
       return new CModel(this, out[0]!, inputs, outputs);
     } finally {
       this.api.ReleaseSessionOptions(options);
@@ -129,21 +131,6 @@ class CApi implements Runtime {
   }
 }
 
-/**
- * Calls a native function on koffi's threads; the event loop stays free, and the call keeps the process alive. What native
- * code reads and writes is held here until it is done.
- */
-function call(fn: NativeFunction, ...args: readonly unknown[]): Promise<unknown> {
-  const held = new Set<unknown>(args);
-  return new Promise((resolve, reject) => {
-    fn.async(...args, (error: unknown, result: unknown) => {
-      held.clear();
-      if (error) reject(error);
-      else resolve(result);
-    });
-  });
-}
-
 class OrtValue implements Value {
   constructor(
     readonly tensor: Tensor,
@@ -156,31 +143,12 @@ class OrtValue implements Value {
   }
 }
 
-/** Whether a model runs in place, by what its runs have taken. */
-class Pace {
-  /** ms of the last runs. The work of a graph is the same each time: the least is nearest to it, what is above came from others. */
-  readonly #last = new Float64Array(8).fill(Infinity);
-  #count = 0;
-  quick = false;
-
-  add(ms: number): void {
-    this.#last[this.#count++ % this.#last.length] = ms;
-    const limit = this.quick ? noLongerInPlace : inPlaceBelow;
-    this.quick = this.#count >= this.#last.length && Math.min(...this.#last) < limit;
-  }
-}
-
-// ms. The queue lets the event loop turn when it has not for 4 ms, so that with one such run it waits for less than 10. A run on a
-// thread of koffi's is scheduled beside onnxruntime's own: on 2 cores a step of 1.0 ms took 1.2, and one in ten 4 and more.
-const inPlaceBelow = 3;
-const noLongerInPlace = 4;
-
 class CModel implements Model {
   readonly #inputNames: Names;
   readonly #outputNames: Names;
   readonly #inputs: BigUint64Array;
   readonly #outputs: BigUint64Array;
-  readonly #pace = new Pace();
+  readonly #runs: Calls;
 
   constructor(
     readonly runtime: CApi,
@@ -190,30 +158,21 @@ class CModel implements Model {
   ) {
     this.#inputNames = new Names(runtime.koffi, inputs);
     this.#outputNames = new Names(runtime.koffi, outputs);
+    this.#runs = new Calls(runtime.api.Run);
     this.#inputs = pointers(inputs.length);
     this.#outputs = pointers(outputs.length);
   }
 
   get quick(): boolean {
-    return this.#pace.quick;
+    return this.#runs.quick;
   }
 
   async run(inputs: readonly Value[], outputs: readonly Value[]): Promise<void> {
-    if (this.quick) {
-      this.runNow(inputs, outputs);
-      return;
-    }
-    const args = this.#arguments(inputs, outputs);
-    const started = performance.now();
-    this.runtime.check(await call(this.runtime.api.Run, ...args));
-    this.#pace.add(performance.now() - started);
+    this.runtime.check(await this.#runs.make(...this.#arguments(inputs, outputs)));
   }
 
   runNow(inputs: readonly Value[], outputs: readonly Value[]): void {
-    const args = this.#arguments(inputs, outputs);
-    const started = performance.now();
-    this.runtime.check(this.runtime.api.Run(...args));
-    this.#pace.add(performance.now() - started);
+    this.runtime.check(this.#runs.makeNow(...this.#arguments(inputs, outputs)));
   }
 
   release(): void {
@@ -245,12 +204,7 @@ class Names {
   readonly #strings: readonly Uint8Array[];
   constructor(koffi: Koffi, ports: readonly Port[]) {
     this.count = ports.length;
-    this.#strings = ports.map(({ name }) => {
-      const text = new TextEncoder().encode(`${name}\0`);
-      const bytes = new Uint8Array(new ArrayBuffer(text.length));
-      bytes.set(text);
-      return bytes;
-    });
+    this.#strings = ports.map(({ name }) => cString(name));
     this.pointers = pointers(this.count);
     this.#strings.forEach((bytes, i) => {
       this.pointers[i] = koffi.address(bytes);

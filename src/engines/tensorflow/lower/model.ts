@@ -1,11 +1,18 @@
 import { isFloat } from "../../../core/dtype.js";
-import { sameShape, sizeOf } from "../../../core/shape.js";
+import { type Shape, sameShape, sizeOf } from "../../../core/shape.js";
 import type { Blob, BlobType } from "../../../graph/blob.js";
 import { type Check, type Graph, inputsOf, type Node, rootsOf } from "../../../graph/graph.js";
-import { decode, edgeTypes, encode } from "../edge.js";
+import { decode, type EdgeType, edgeTypes, encode } from "../edge.js";
 import type { TensorFlowNode } from "../encode.js";
 import { Lowering, shape, string, type } from "./context.js";
 import { Values } from "./layout.js";
+
+/** A placeholder of the graph. */
+export interface Feed {
+  readonly name: string;
+  readonly type: EdgeType;
+  readonly shape: Shape;
+}
 
 /** The part of the graph that holds one variable, and what to feed and fetch to reach it. */
 export interface LoweredVariable {
@@ -14,7 +21,7 @@ export interface LoweredVariable {
   /** Fetched: its value. */
   readonly read: string;
   /** Fed a value ... */
-  readonly value: string;
+  readonly value: Feed;
   /** ... and fetched: writes it. */
   readonly written: string;
   /** Fetched: writes zeros. */
@@ -24,7 +31,7 @@ export interface LoweredVariable {
 /** The part of the graph that is one job, and what to feed and fetch to run it. */
 export interface LoweredJob {
   readonly nodes: readonly TensorFlowNode[];
-  readonly feeds: readonly string[];
+  readonly feeds: readonly Feed[];
   readonly outputs: readonly string[];
   /** Fetched: makes the updates, and is true where they were made, which is where no check failed. */
   readonly done: string;
@@ -38,20 +45,23 @@ export function lowerVariable(id: string, { dtype, shape: dims }: BlobType): Low
   const attributes = { dtype: type(dtype), shape: shape(dims) };
   const handle = to.one("VarHandleOp", [], { ...attributes, shared_name: string(id), container: string("") });
   const read = encode(to, to.one("ReadVariableOp", [handle], { dtype: type(dtype) }), dtype);
-  const value = to.one("Placeholder", [], { dtype: type(edgeTypes[dtype]), shape: shape(dims) });
+  const value = placeholder(to, { dtype, shape: dims });
   const assign = (next: string): string => {
     const assigned = to.one("AssignVariableOp", [handle, next], { dtype: type(dtype) });
     return to.one("Identity", [to.scalar("bool", true)], { T: type("bool") }, { control: [assigned] });
   };
-  const written = assign(own(to, decode(to, value, dtype), dtype));
+  const written = assign(own(to, decode(to, value.name, dtype), dtype));
   const zeroed = assign(to.one("Fill", [to.ints(dims), to.scalar(dtype, 0)], { T: type(dtype) }));
   return { nodes: to.nodes, handle, read, value, written, zeroed };
 }
 
-/**
- * A copy: what is fed lies in memory of JavaScript, and a variable must not keep it, since TensorFlow would give it back on a
- * thread that may not.
- */
+/** What carries a value of a dtype in. */
+function placeholder(to: Lowering, { dtype, shape: dims }: BlobType): Feed {
+  const edge = edgeTypes[dtype];
+  return { name: to.one("Placeholder", [], { dtype: type(edge), shape: shape(dims) }), type: edge, shape: dims };
+}
+
+/** A copy: what is fed lies in memory that the next call feeds again, and a variable must not keep it. */
 const own = (to: Lowering, x: string, dtype: BlobType["dtype"]): string => to.one("DeepCopy", [x], { T: type(dtype) });
 
 /**
@@ -66,14 +76,13 @@ export function lowerJob(
 ): LoweredJob {
   const to = new Lowering(id);
   const values = new Values(to);
-  const feeds: string[] = [];
+  const feeds: Feed[] = [];
   for (const {
     outputs: [blob],
   } of inputsOf(graph, "placeholder")) {
-    const { dtype, shape: dims } = blob!;
-    const feed = to.one("Placeholder", [], { dtype: type(edgeTypes[dtype]), shape: shape(dims) });
+    const feed = placeholder(to, blob!);
     feeds.push(feed);
-    values.set(blob!, decode(to, feed, dtype));
+    values.set(blob!, decode(to, feed.name, blob!.dtype));
   }
   const reads: string[] = [];
   for (const {

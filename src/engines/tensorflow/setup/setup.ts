@@ -4,7 +4,7 @@ import { createReadStream, existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, statfs, symlink, writeFile } from "node:fs/promises";
 import { basename, delimiter, dirname, join } from "node:path";
 import { FlowError } from "../../../core/errors.js";
-import { bindingFile, candidates, setupFolder } from "../session/binding.js";
+import { bindingFile, candidates, setupFolder } from "../session/tfjs-node.js";
 import { headerFolders, libraries, megabytesNeeded, nodeHeaders, type Source, tfjsNode, wheel } from "./sources.js";
 
 export interface SetupOptions {
