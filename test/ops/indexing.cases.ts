@@ -5,15 +5,11 @@ import type { Row } from "./rows.js";
 const { math } = flow;
 const clamped = (shape: string, count: number, first: number): string =>
   [
-    `%${first}:int32[1] = reduceMin %1 {axes=AXES, keepDims=false}`,
-    `%${first + 1}:int32[1] = reduceMax %1 {axes=AXES, keepDims=false}`,
-    `%${first + 2}:int32[1] = constant {value=0, dtype="int32", shape=[1]}`,
-    `%${first + 3}:int32[${shape}] = maximum %1 %${first + 2}`,
-    `%${first + 4}:int32[1] = constant {value=${count}, dtype="int32", shape=[1]}`,
-    `%${first + 5}:int32[${shape}] = minimum %${first + 3} %${first + 4}`,
-  ]
-    .join("\n")
-    .replaceAll("AXES", `[${shape.split(",").map((_, i) => i)}]`);
+    `%${first}:int32[1] = constant {value=0, dtype="int32", shape=[1]}`,
+    `%${first + 1}:int32[${shape}] = maximum %1 %${first}`,
+    `%${first + 2}:int32[1] = constant {value=${count}, dtype="int32", shape=[1]}`,
+    `%${first + 3}:int32[${shape}] = minimum %${first + 1} %${first + 2}`,
+  ].join("\n");
 const ids = (...data: number[]): { shape: number[]; data: number[]; dtype: "int32" } => ({
   shape: [data.length],
   data,
@@ -48,7 +44,7 @@ export const rows: readonly Row[] = [
     op: "gather",
     inputs: [{ shape: [4, 3] }, { shape: [2, 2], dtype: "int32", range: [0, 3] }],
     call: (a, i) => flow.gather(a, i),
-    print: `${clamped("2,2", 3, 2)}\n%8:float[2,2,3] = gather %0 %7 {axis=0}`,
+    print: `${clamped("2,2", 3, 2)}\n%6:float[2,2,3] = gather %0 %5 {axis=0}`,
     exact: [
       {
         inputs: [{ shape: [3], data: [5, 6, 7] }, ids(2, 0, 2)],
@@ -61,21 +57,21 @@ export const rows: readonly Row[] = [
     op: "gather",
     inputs: [{ shape: [2, 5, 3] }, { shape: [4], dtype: "int32", range: [0, 4] }],
     call: (a, i) => flow.gather(a, i, { axis: 1 }),
-    print: `${clamped("4", 4, 2)}\n%8:float[2,4,3] = gather %0 %7 {axis=1}`,
+    print: `${clamped("4", 4, 2)}\n%6:float[2,4,3] = gather %0 %5 {axis=1}`,
   },
   {
     op: "gather",
     inputs: [{ shape: [2, 3] }, { shape: [2, 4], dtype: "int32", range: [0, 2] }],
     call: (a, i) => flow.gather(a, i, { batchDims: 1 }),
     print: `${clamped("2,4", 2, 2)}
-%8:float[6] = reshape %0 {shape=[6]}
-%9:int32[2,1] = iota {shape=[2,1], axis=0, dtype="int32"}
-%10:int32[1] = constant {value=3, dtype="int32", shape=[1]}
-%11:int32[2,1] = multiply %9 %10
-%12:int32[2,4] = reshape %7 {shape=[2,4]}
-%13:int32[2,4] = add %12 %11
-%14:int32[2,4] = reshape %13 {shape=[2,4]}
-%15:float[2,4] = gather %8 %14 {axis=0}`,
+%6:float[6] = reshape %0 {shape=[6]}
+%7:int32[2,1] = iota {shape=[2,1], axis=0, dtype="int32"}
+%8:int32[1] = constant {value=3, dtype="int32", shape=[1]}
+%9:int32[2,1] = multiply %7 %8
+%10:int32[2,4] = reshape %5 {shape=[2,4]}
+%11:int32[2,4] = add %10 %9
+%12:int32[2,4] = reshape %11 {shape=[2,4]}
+%13:float[2,4] = gather %6 %12 {axis=0}`,
     exact: [
       {
         inputs: [
@@ -91,14 +87,12 @@ export const rows: readonly Row[] = [
     op: "oneHot",
     inputs: [{ shape: [2], dtype: "int32", range: [0, 2] }],
     call: (i) => flow.oneHot(i, 3, { onValue: 5, offValue: -1 }),
-    print: `%1:int32[1] = reduceMin %0 {axes=[0], keepDims=false}
-%2:int32[1] = reduceMax %0 {axes=[0], keepDims=false}
-%3:int32[2,1] = reshape %0 {shape=[2,1]}
-%4:int32[3] = iota {shape=[3], axis=0, dtype="int32"}
-%5:bool[2,3] = equal %3 %4
-%6:float[1] = constant {value=5, dtype="float", shape=[1]}
-%7:float[1] = constant {value=-1, dtype="float", shape=[1]}
-%8:float[2,3] = where %5 %6 %7`,
+    print: `%1:int32[2,1] = reshape %0 {shape=[2,1]}
+%2:int32[3] = iota {shape=[3], axis=0, dtype="int32"}
+%3:bool[2,3] = equal %1 %2
+%4:float[1] = constant {value=5, dtype="float", shape=[1]}
+%5:float[1] = constant {value=-1, dtype="float", shape=[1]}
+%6:float[2,3] = where %3 %4 %5`,
     differentiable: false,
     exact: [{ inputs: [ids(2, 0)], output: [-1, -1, 5, 5, -1, -1] }],
   },
@@ -106,14 +100,12 @@ export const rows: readonly Row[] = [
     op: "oneHot",
     inputs: [{ shape: [2], dtype: "int32", range: [0, 2] }],
     call: (i) => flow.oneHot(i, 3, { axis: 0, dtype: "int32" }),
-    print: `%1:int32[1] = reduceMin %0 {axes=[0], keepDims=false}
-%2:int32[1] = reduceMax %0 {axes=[0], keepDims=false}
-%3:int32[1,2] = reshape %0 {shape=[1,2]}
-%4:int32[3,1] = iota {shape=[3,1], axis=0, dtype="int32"}
-%5:bool[3,2] = equal %3 %4
-%6:int32[1] = constant {value=1, dtype="int32", shape=[1]}
-%7:int32[1] = constant {value=0, dtype="int32", shape=[1]}
-%8:int32[3,2] = where %5 %6 %7`,
+    print: `%1:int32[1,2] = reshape %0 {shape=[1,2]}
+%2:int32[3,1] = iota {shape=[3,1], axis=0, dtype="int32"}
+%3:bool[3,2] = equal %1 %2
+%4:int32[1] = constant {value=1, dtype="int32", shape=[1]}
+%5:int32[1] = constant {value=0, dtype="int32", shape=[1]}
+%6:int32[3,2] = where %3 %4 %5`,
     differentiable: false,
     exact: [{ inputs: [ids(2, 0)], output: [0, 1, 0, 0, 1, 0] }],
   },
@@ -153,12 +145,12 @@ export const rows: readonly Row[] = [
     inputs: [{ shape: [4, 3] }, { shape: [4], dtype: "int32", range: [0, 2] }],
     call: (a, i) => math.unsortedSegmentSum(a, i, 2),
     print: `${clamped("4", 2, 2)}
-%8:float[4,3] = reshape %0 {shape=[4,3]}
-%9:float[4,3] = transpose %8 {perm=[0,1]}
-%10:int32[4] = reshape %7 {shape=[4]}
-%11:float[3,3] = segmentSum %9 %10 {segments=3}
-%12:float[3,3] = transpose %11 {perm=[0,1]}
-%13:float[2,3] = slice %12 {starts=[0,0], sizes=[2,3], steps=[1,1]}`,
+%6:float[4,3] = reshape %0 {shape=[4,3]}
+%7:float[4,3] = transpose %6 {perm=[0,1]}
+%8:int32[4] = reshape %5 {shape=[4]}
+%9:float[3,3] = segmentSum %7 %8 {segments=3}
+%10:float[3,3] = transpose %9 {perm=[0,1]}
+%11:float[2,3] = slice %10 {starts=[0,0], sizes=[2,3], steps=[1,1]}`,
     exact: [
       {
         inputs: [{ shape: [5], data: [1, 2, 4, 8, 16] }, ids(0, 1, 0, 2, 1)],
@@ -173,28 +165,28 @@ export const rows: readonly Row[] = [
     call: (a, i) => flow.unsortedSegmentSumLike(a, i, flow.constant(0, { dtype: a.dtype, shape: [2, 2] }), { axis: 1 }),
     print: `%2:float[2,2] = constant {value=0, dtype="float", shape=[2,2]}
 ${clamped("3", 2, 3)}
-%9:float[2,3,2] = reshape %0 {shape=[2,3,2]}
-%10:float[3,2,2] = transpose %9 {perm=[1,0,2]}
-%11:int32[3] = reshape %8 {shape=[3]}
-%12:float[3,2,2] = segmentSum %10 %11 {segments=3}
-%13:float[2,3,2] = transpose %12 {perm=[1,0,2]}
-%14:float[2,2,2] = slice %13 {starts=[0,0,0], sizes=[2,2,2], steps=[1,1,1]}`,
+%7:float[2,3,2] = reshape %0 {shape=[2,3,2]}
+%8:float[3,2,2] = transpose %7 {perm=[1,0,2]}
+%9:int32[3] = reshape %6 {shape=[3]}
+%10:float[3,2,2] = segmentSum %8 %9 {segments=3}
+%11:float[2,3,2] = transpose %10 {perm=[1,0,2]}
+%12:float[2,2,2] = slice %11 {starts=[0,0,0], sizes=[2,2,2], steps=[1,1,1]}`,
   },
   {
     op: "segmentSum",
     inputs: [{ shape: [2, 3, 2] }, { shape: [2, 3], dtype: "int32", range: [0, 1] }],
     call: (a, i) => flow.unsortedBatchSegmentSum(a, i, 2),
     print: `${clamped("2,3", 2, 2)}
-%8:int32[2,3] = reshape %7 {shape=[2,3]}
-%9:int32[2,1] = iota {shape=[2,1], axis=0, dtype="int32"}
-%10:int32[1] = constant {value=3, dtype="int32", shape=[1]}
-%11:int32[2,1] = multiply %9 %10
-%12:int32[2,3] = add %8 %11
-%13:float[6,2] = reshape %0 {shape=[6,2]}
-%14:int32[6] = reshape %12 {shape=[6]}
-%15:float[6,2] = segmentSum %13 %14 {segments=6}
-%16:float[2,3,2] = reshape %15 {shape=[2,3,2]}
-%17:float[2,2,2] = slice %16 {starts=[0,0,0], sizes=[2,2,2], steps=[1,1,1]}`,
+%6:int32[2,3] = reshape %5 {shape=[2,3]}
+%7:int32[2,1] = iota {shape=[2,1], axis=0, dtype="int32"}
+%8:int32[1] = constant {value=3, dtype="int32", shape=[1]}
+%9:int32[2,1] = multiply %7 %8
+%10:int32[2,3] = add %6 %9
+%11:float[6,2] = reshape %0 {shape=[6,2]}
+%12:int32[6] = reshape %10 {shape=[6]}
+%13:float[6,2] = segmentSum %11 %12 {segments=6}
+%14:float[2,3,2] = reshape %13 {shape=[2,3,2]}
+%15:float[2,2,2] = slice %14 {starts=[0,0,0], sizes=[2,2,2], steps=[1,1,1]}`,
     exact: [
       {
         inputs: [
