@@ -99,6 +99,12 @@ def conv_case(n=2, compat=False):
     w_shape = [per_out * groups, per_in, *kernel]
     if last:
         x_shape, w_shape = to_last(x_shape), to_last(w_shape)
+    return conv_of(x_shape, w_shape, strides, padding, dilations, groups, pads, last)
+
+
+def conv_of(x_shape, w_shape, strides, padding, dilations, groups=1, pads=None, last=False):
+    n = len(x_shape) - 2
+    pads = pads or pads_of(padding, x_shape[2:], w_shape[2:], strides, dilations, last)
     x = torch.tensor(fill(x_shape, 1), requires_grad=True)
     w = torch.tensor(fill(w_shape, 2), requires_grad=True)
     padded = F.pad(first(x, last), flat(pads))
@@ -173,6 +179,23 @@ def some(count, make):
     return found
 
 
+def block_cases():
+    """Large enough for kernels that keep 8 or 16 channels together: batches that fill blocks, do not, are cut; strides, dilations,
+    cells that no window reaches, channels that are few or fill no block."""
+    ones = [1, 1]
+    return [
+        conv_of([16, 16, 13, 13], [16, 16, 3, 3], ones, "SAME", ones),
+        conv_of([30, 12, 10, 9], [32, 12, 5, 5], ones, "SAME", ones),
+        conv_of([8, 16, 17, 16], [16, 16, 3, 3], ones, "SAME", ones),
+        conv_of([3, 16, 27, 28], [32, 16, 3, 3], ones, "SAME", ones),
+        conv_of([32, 16, 18, 18], [16, 16, 3, 3], [2, 2], "VALID", ones),
+        conv_of([8, 16, 33, 34], [16, 16, 3, 3], [2, 2], "SAME_LOWER", ones),
+        conv_of([16, 16, 14, 12], [16, 16, 3, 3], ones, [[0, 0], [0, 0], [2, 1], [0, 2]], [2, 1]),
+        conv_of([16, 10, 13, 13], [16, 10, 3, 3], ones, [[0, 0], [0, 0], [0, 2], [2, 0]], ones),
+        conv_of([5, 2, 12, 11], [32, 2, 4, 3], [2, 1], "SAME", [1, 2]),
+    ]
+
+
 result = {
     "conv": some(220, conv_case),
     "pool": some(30, lambda: pool_case("max")) + some(30, lambda: pool_case("avg")),
@@ -182,6 +205,7 @@ result = {
     "pool1d": some(10, lambda: pool_case("max", 1)) + some(10, lambda: pool_case("avg", 1)),
     "pool3d": some(10, lambda: pool_case("max", 3)) + some(10, lambda: pool_case("avg", 3)),
     "transpose": some(24, transpose_case),
+    "blocks": block_cases(),
 }
 path = pathlib.Path(__file__).with_name("conv.json")
 lines = [f'"{k}": [\n' + ",\n".join(json.dumps(c, separators=(",", ":")) for c in v) + "\n]" for k, v in result.items()]

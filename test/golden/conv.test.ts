@@ -49,6 +49,7 @@ const golden = JSON.parse(readFileSync(new URL("./conv.json", import.meta.url), 
   readonly conv1d: readonly ConvCase[];
   readonly conv3d: readonly ConvCase[];
   readonly compatConv2d: readonly ConvCase[];
+  readonly blocks: readonly ConvCase[];
   readonly pool1d: readonly PoolCase[];
   readonly pool3d: readonly PoolCase[];
   readonly transpose: readonly TransposeCase[];
@@ -93,7 +94,7 @@ async function compare(
   for (const [i, result] of results.entries()) {
     const values = numbers(result);
     expect(result.shape).toEqual(expected[i]!.shape);
-    const scale = Math.max(1, ...values.map(Math.abs));
+    const scale = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
     for (const [j, head] of expected[i]!.head.entries())
       expect(Math.abs(values[j]! - head)).toBeLessThanOrEqual(tolerance * scale);
     for (const [k, product] of expected[i]!.products.entries()) {
@@ -104,7 +105,13 @@ async function compare(
 }
 
 const { nn } = flow;
-const convolutions = { conv: nn.conv2d, conv1d: nn.conv1d, conv3d: nn.conv3d, compatConv2d: nn.compatConv2d };
+const convolutions = {
+  conv: nn.conv2d,
+  conv1d: nn.conv1d,
+  conv3d: nn.conv3d,
+  compatConv2d: nn.compatConv2d,
+  blocks: nn.conv2d,
+};
 const poolings = {
   pool: { max: nn.maxPool2d, avg: nn.avgPool2d },
   pool1d: { max: nn.maxPool1d, avg: nn.avgPool1d },
@@ -113,7 +120,7 @@ const poolings = {
 
 for (const form of forms) {
   describe(`${form[0].name} ${form[1]} against PyTorch`, () => {
-    for (const kind of ["conv", "conv1d", "conv3d", "compatConv2d"] as const)
+    for (const kind of ["conv", "conv1d", "conv3d", "compatConv2d", "blocks"] as const)
       for (const [n, { x, w, y, dx, dw, strides, padding, ...options }] of golden[kind].entries())
         test(`${kind} ${n}: ${JSON.stringify({ x, w, strides, padding, ...options })}`, () =>
           compare(form, [x, w], [y, dx, dw], (a, b) => convolutions[kind](a!, b!, strides, padding, options)));

@@ -6,7 +6,7 @@ import type { ConvAttrs, ConvInputGradAttrs } from "../../../ops/conv.js";
 import { type Window, windowOutputs } from "../../../ops/window.js";
 import { convolution } from "./blocked.js";
 import { type Emitters, int, ints, type Lowering, onlyWhere } from "./context.js";
-import { blockedFilterGradient } from "./filter-gradient.js";
+import { blockedFilterGradient, imagewiseFilterGradient } from "./filter-gradient.js";
 
 /** onnxruntime's convolution and average pooling kernels are for float32. */
 const isFloat32 = ({ outputs }: Node): boolean => outputs[0]!.dtype === "float32";
@@ -65,8 +65,9 @@ export const window = {
     (node) => isFloat32(node) && node.attrs.groups === 1,
     (to, [x, dy], attrs: ConvAttrs, [type], node) => {
       const shapes = { input: node.inputs[0]!.shape, output: node.inputs[1]!.shape };
-      const blocked = blockedFilterGradient(to, [x!, dy!], attrs, shapes);
-      if (blocked !== undefined) return blocked;
+      const better =
+        blockedFilterGradient(to, [x!, dy!], attrs, shapes) ?? imagewiseFilterGradient(to, [x!, dy!], attrs, shapes);
+      if (better !== undefined) return better;
       const { kernel, strides, dilations, pads } = attrs;
       const outputs = node.inputs[1]!.shape.slice(2);
       const n = kernel.length;
