@@ -1,4 +1,4 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { FlowError } from "../core/errors.js";
 import type { Engine, EngineOptions } from "../engines/engine.js";
 import { blockSizes } from "../engines/onnx/block-size.js";
@@ -176,6 +176,26 @@ export async function medianOf(step: () => Promise<void>, now = () => performanc
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
 }
 
+/** Processor time used since the machine's and the process's start, and the clock; all in ms. */
+export interface Usage {
+  readonly machine: number;
+  readonly own: number;
+  readonly at: number;
+}
+
+function usage(): Usage {
+  const { user, system } = process.cpuUsage();
+  const times = cpus().map(({ times: { user, nice, sys, irq } }) => user + nice + sys + irq);
+  return { machine: times.reduce((sum, x) => sum + x, 0), own: (user + system) / 1000, at: performance.now() };
+}
+
+/** How much of one core other programs took between two looks. */
+export const takenByOthers = (from: Usage, to: Usage): number =>
+  Math.max(0, to.machine - from.machine - (to.own - from.own)) / (to.at - from.at);
+
+/** More of a core than this, and figures tell of what else ran. */
+const tolerated = 0.2;
+
 /** `onestep tune`. */
 export async function tuneCommand({
   dryRun = false,
@@ -198,6 +218,7 @@ export async function tuneCommand({
   } catch (error) {
     say(`without tensorflow: ${(error as Error).message}`);
   }
+  const before = usage();
   const choice = await tune({
     engines,
     reference: await engineFor({ engine: "reference" }),
@@ -207,6 +228,12 @@ export async function tuneCommand({
     measure: (step) => medianOf(step),
     say,
   });
+  const taken = takenByOthers(before, usage());
+  if (taken > tolerated)
+    throw new FlowError(
+      "E_ENGINE",
+      `tune: other programs took ${Math.round(100 * taken)} % of a core meanwhile, so that the figures mislead; nothing was written; run it again when nothing else runs`,
+    );
   if (dryRun) {
     say("nothing was written");
     return;

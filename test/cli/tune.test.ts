@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test, vi } from "vitest";
-import { medianOf, tune } from "#src/cli/tune.js";
+import { medianOf, takenByOthers, tune } from "#src/cli/tune.js";
 import { difference, lenetOf, openCase, type TuneCase, transformerBlock } from "#src/cli/tune-cases.js";
 import type { Engine, EngineOptions } from "#src/engines/engine.js";
 import { onnx } from "#src/engines/onnx/engine.js";
@@ -109,6 +109,12 @@ test("an update that is a tenth off is a difference, as is a loss", async () => 
   const data = (after.data as Float32Array).map((x, i) => x + 0.1 * (x - Number(before.data[i])));
   const variables = new Map(run.proof.variables).set(name, { before, after: { ...after, data } as typeof after });
   expect(difference({ ...run.proof, variables }, run.proof)).toBe("its wide-weight differs");
+});
+
+test("what other programs took is the machine's time without the process's own, in cores", () => {
+  const from = { machine: 1000, own: 100, at: 50 };
+  expect(takenByOthers(from, { machine: 3000, own: 1600, at: 1050 })).toBe(0.5);
+  expect(takenByOthers(from, { machine: 2500, own: 1610, at: 1050 })).toBe(0);
 });
 
 test("the median is of the steps behind those that warm up, by the given clock", async () => {
