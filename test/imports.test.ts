@@ -50,7 +50,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "engines",
     "job",
   ],
-  cli: ["core", "checkpoint", "formats", "engines", "job", "api", "index.ts"],
+  cli: ["core", "initializers", "variables", "checkpoint", "formats", "engines", "job", "api", "index.ts"],
   "index.ts": ["core", "graph", "autodiff", "initializers", "ops", "variables", "layers", "job", "api"],
 };
 // Packages that carry native code: loaded by their engine only.

@@ -1,6 +1,7 @@
 import { arch, cpus, release, type as systemName, totalmem } from "node:os";
 import type { Command } from "commander";
 import type { EngineReport } from "../engines/engine.js";
+import { describeTuning, readTuning, type Tuning, tuningFile } from "../engines/onnx/tuning.js";
 import { engineFor, engineNames } from "../job/config.js";
 
 type Finding = { readonly engine: string } & (
@@ -18,6 +19,8 @@ export interface Examination {
   /** The engine that a program gets that names none. */
   readonly chosen: string;
   readonly engines: readonly Finding[];
+  /** What `onestep tune` has kept for the onnx engine here. */
+  readonly tuned: (Tuning & { readonly file: string }) | null;
 }
 
 /** Loads every engine and tells what it found, or what is wrong and how to mend it. */
@@ -31,6 +34,7 @@ export async function examine(onestep: string): Promise<Examination> {
     }
   }
   const processors = cpus();
+  const tuning = readTuning();
   return {
     onestep,
     node: `${process.version} (${process.execPath})`,
@@ -40,11 +44,22 @@ export async function examine(onestep: string): Promise<Examination> {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     chosen: process.env.ONESTEP_ENGINE ?? "onnx",
     engines,
+    tuned: tuning === undefined ? null : { ...tuning, file: tuningFile() },
   };
 }
 
 /** An examination for people. */
-export function describe({ onestep, node, system, processor, cores, memoryGiB, chosen, engines }: Examination): string {
+export function describe({
+  onestep,
+  node,
+  system,
+  processor,
+  cores,
+  memoryGiB,
+  chosen,
+  engines,
+  tuned,
+}: Examination): string {
   const lines = [
     `onestep    ${onestep}`,
     `Node       ${node}`,
@@ -60,6 +75,8 @@ export function describe({ onestep, node, system, processor, cores, memoryGiB, c
       for (const note of notes) lines.push(`  note: ${note}`);
     } else lines.push("", `${title}: does not work`, `  ${finding.problem}`);
   }
+  if (tuned === null) lines.push("", "onnx is not tuned for this machine: npx onestep tune");
+  else lines.push("", `onnx is tuned: ${describeTuning(tuned)}`, `  by ${tuned.file}`);
   if (!engineNames.includes(chosen))
     lines.push("", `ONESTEP_ENGINE is '${chosen}', which is no engine; known are ${engineNames.join(", ")}`);
   return `${lines.join("\n")}\n`;

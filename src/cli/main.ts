@@ -129,6 +129,12 @@ program
 
 addSetup(program);
 addDoctor(program);
+program
+  .command("tune")
+  .description("measure engines, threads and convolutions here; keep what is fastest and right for the onnx engine")
+  .option("--dry-run", "measure and show, write nothing")
+  .option("--clear", "remove the kept choice, measure nothing")
+  .action(async (options: { dryRun?: boolean; clear?: boolean }) => (await import("./tune.js")).tuneCommand(options));
 
 try {
   await program.parseAsync();

@@ -20,6 +20,8 @@ export interface Program {
 export interface EngineOptions {
   /** Threads of one op; the engine's own choice (all cores) where left out. */
   readonly threads?: number | undefined;
+  /** Channels that the onnx engine's convolutions keep together, 0 for plain ones; the engine's own choice where left out. */
+  readonly blockSize?: number | undefined;
   /** Receives what the engine made of a job, for `ONESTEP_DEBUG=3`. */
   readonly onModel?: ((job: string, extension: string, bytes: Uint8Array | string) => void) | undefined;
 }

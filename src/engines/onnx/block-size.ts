@@ -4,10 +4,16 @@ import { encodeModel, type Port } from "./encode.js";
 import { convolution } from "./lower/blocked.js";
 import { Lowering } from "./lower/context.js";
 import type { Runtime } from "./session/runtime.js";
+import { readTuning } from "./tuning.js";
 
 /** Sizes that onnxruntime's kernels have: AVX-512, AVX2 and the like. */
-const candidates = [16, 8];
+export const blockSizes = [16, 8];
 const known = new WeakMap<Runtime, Promise<number | undefined>>();
+
+/** The size that was asked for, else tuned, else found by probing; undefined for plain convolutions. */
+export function chosenBlockSize(runtime: Runtime, asked = readTuning()?.blockSize): Promise<number | undefined> {
+  return asked === undefined ? blockSize(runtime) : Promise.resolve(asked === 0 ? undefined : asked);
+}
 
 /**
  * How many channels onnxruntime's blocked convolutions keep together on this machine: the size with which one gives what the
@@ -22,7 +28,7 @@ export function blockSize(runtime: Runtime): Promise<number | undefined> {
 async function probe(runtime: Runtime): Promise<number | undefined> {
   try {
     const plain = await convolve(runtime, undefined);
-    for (const block of candidates) {
+    for (const block of blockSizes) {
       const blocked = await convolve(runtime, block);
       if (plain.every((value, i) => Math.abs(value - blocked[i]!) < 1e-4)) return block;
     }

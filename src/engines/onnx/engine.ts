@@ -10,7 +10,7 @@ import {
   type QuickRun,
   type Staging,
 } from "../engine.js";
-import { blockSize } from "./block-size.js";
+import { chosenBlockSize } from "./block-size.js";
 import { encodeModel } from "./encode.js";
 import { lower } from "./lower/model.js";
 import { lowers } from "./lower/table.js";
@@ -20,6 +20,7 @@ import { libraryPath, runtimeVersion } from "./session/library.js";
 import { type Model, openRuntime, type Runtime, type Value } from "./session/runtime.js";
 import type { Slot } from "./slot.js";
 import { StagedRun } from "./staged-run.js";
+import { readTuning } from "./tuning.js";
 
 /** One ONNX model per job, run by onnxruntime: a training step is one native call. */
 export const onnx: Engine = {
@@ -31,7 +32,7 @@ export const onnx: Engine = {
     return {
       library: `onnxruntime ${runtimeVersion()}`,
       where: libraryPath(),
-      threads: availableParallelism(),
+      threads: readTuning()?.threads ?? availableParallelism(),
       gpu: false,
       notes:
         kind === "c-api"
@@ -77,10 +78,14 @@ class OnnxSession implements EngineSession {
       const convolves = graph.nodes.some(({ op }) =>
         ["conv", "convInputGrad", "convFilterGrad", "onnx.convBias"].includes(op),
       );
-      const model = lower(name, graph, convolves ? await blockSize(this.runtime) : undefined);
+      const model = lower(
+        name,
+        graph,
+        convolves ? await chosenBlockSize(this.runtime, this.options.blockSize) : undefined,
+      );
       const bytes = await encodeModel(model);
       this.options.onModel?.(name, "onnx", bytes);
-      const { threads } = this.options;
+      const threads = this.options.threads ?? readTuning()?.threads;
       const loaded = await this.runtime.load(bytes, model.inputs, model.outputs, {
         ...(threads === undefined ? {} : { threads }),
         unfit: unfitOptimizers(model),

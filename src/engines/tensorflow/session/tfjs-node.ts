@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { FlowError } from "../../../core/errors.js";
+import { cacheFolder } from "../../cache-folder.js";
 
 /** The command that gets tfjs-node working. */
 export const setupCommand = "npx onestep setup tensorflow";
@@ -16,17 +16,8 @@ export const libraryFile =
     ? join("lib", "napi-v8", "tensorflow.dll")
     : join("deps", "lib", `libtensorflow.${process.platform === "darwin" ? "dylib" : "so"}`);
 
-/** The folder that `onestep setup tensorflow` fills, outside any project: `ONESTEP_CACHE`, else the user's cache folder. */
-export function setupFolder(): string {
-  const base =
-    process.env.ONESTEP_CACHE ??
-    (process.platform === "win32"
-      ? join(process.env.LOCALAPPDATA ?? join(homedir(), "AppData", "Local"), "onestep")
-      : process.platform === "darwin"
-        ? join(homedir(), "Library", "Caches", "onestep")
-        : join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "onestep"));
-  return join(base, "tensorflow");
-}
+/** The folder that `onestep setup tensorflow` fills. */
+export const setupFolder = (): string => join(cacheFolder(), "tensorflow");
 
 /** A copy of tfjs-node that could be used, and whether its binding and TensorFlow's C library are there. */
 export interface Candidate {
