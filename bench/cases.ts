@@ -17,10 +17,8 @@ export interface Case {
   /** Scale of each variable's initial values, weight and bias in turn. */
   readonly scales: readonly number[];
   readonly positiveInputs: boolean;
-  /** Steps of a round. */
-  readonly steps: number;
-  /** Why TensorFlow.js is not asked. */
-  readonly withoutTfjs?: string;
+  /** Why a peer is not asked. */
+  readonly leftOut?: Readonly<Record<string, string>>;
 }
 
 const lenet: Pick<Case, "input" | "layers" | "learningRate" | "scales" | "positiveInputs"> = {
@@ -52,7 +50,6 @@ export const cases: readonly Case[] = [
     learningRate: 0.1,
     scales: [0.05, 0.01, 0.1, 0.01],
     positiveInputs: true,
-    steps: 100,
   },
   {
     name: "tiny",
@@ -64,7 +61,6 @@ export const cases: readonly Case[] = [
     learningRate: 0.1,
     scales: [0.5, 0.1],
     positiveInputs: false,
-    steps: 500,
   },
   {
     ...lenet,
@@ -72,11 +68,13 @@ export const cases: readonly Case[] = [
     title: "LeNet (without dropout, whose draws differ), batch 100, SGD",
     mode: "train",
     batch: 100,
-    steps: 15,
-    withoutTfjs: "wasm has no kernel for filter gradients, cpu takes more than a minute a step",
+    leftOut: {
+      "tfjs wasm": "it has no kernel for the gradient of a filter",
+      "tfjs cpu": "a step takes more than a minute",
+    },
   },
-  { ...lenet, name: "lenet-infer-100", title: "LeNet, inference, batch 100", mode: "predict", batch: 100, steps: 40 },
-  { ...lenet, name: "lenet-infer-1", title: "LeNet, inference, batch 1", mode: "predict", batch: 1, steps: 400 },
+  { ...lenet, name: "lenet-infer-100", title: "LeNet, inference, batch 100", mode: "predict", batch: 100 },
+  { ...lenet, name: "lenet-infer-1", title: "LeNet, inference, batch 1", mode: "predict", batch: 1 },
 ];
 
 /** Values that every language repeats to the bit: an integer hash of (tensor, element), scaled to [-scale, scale]. */

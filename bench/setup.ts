@@ -5,12 +5,12 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { pythonOf } from "./python.mjs";
+import { pythonOf } from "./python.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
 /** Runs a command; says what failed and ends where it does. */
-function must(command, args, advice = "") {
+function must(command: string, args: readonly string[], advice = ""): void {
   const { status, error } = spawnSync(command, args, { stdio: "inherit" });
   if (error === undefined && status === 0) return;
   console.error(`bench:setup: ${command} ${args.join(" ")}: ${error?.message ?? `exit code ${status}`}${advice}`);

@@ -1,14 +1,13 @@
-// tsx bench/peers/serve.ts onestep | tfjs tensorflow|wasm|cpu | jax-js: a peer of the benchmark, which answers JSON lines on stdin.
+// node bench/peers/entry.mjs onestep | tfjs tensorflow|wasm|cpu | jax-js: a peer of the benchmark, which answers JSON lines on stdin.
 //
 // {"cmd": "open", "case", "threads"[, "weights", "feeds"]} -> {"ok", "version", "importMs", "openMs"}
 // {"cmd": "steps", "n"} -> {"ms": [...], "losses": [...], "rss"}, the peak of resident bytes
 // Of onestep alone: {"cmd": "export", "case", "threads", "weights", "feeds"} -> {"flop"}; {"cmd": "peak", "threads"} -> {"peak"}
 import { createInterface } from "node:readline";
 import type { Case, ModelCase } from "../cases.js";
-import { frameworks } from "./frameworks.js";
 import type { ModelFiles, Peer, Step } from "./peer.js";
 
-const [name = "", backend = ""] = process.argv.slice(2);
+const { peer } = (await import(`./${process.argv[2]}.js`)) as { readonly peer: Peer };
 
 interface Question extends ModelFiles {
   readonly cmd: "open" | "export" | "peak" | "steps" | "close";
@@ -31,17 +30,15 @@ async function answer(question: Question): Promise<object> {
     }
     return { ms, losses, rss: process.resourceUsage().maxRSS * 1024 };
   }
-  const started = performance.now();
-  await frameworks[name]!(backend);
-  const importMs = performance.now() - started;
-  const { peer } = (await import(`./${name}.js`)) as { readonly peer: Peer };
   if (cmd === "peak") return { peak: await peer.peak!(threads) };
   if (cmd === "export") return peer.exportModel!(benchCase as ModelCase, threads, question);
   const opening = performance.now();
   if ("layers" in benchCase) step = await peer.open(benchCase, threads);
   else if (peer.openModel === undefined) throw new Error("has no version of the full-size models");
   else step = await peer.openModel(benchCase, threads, question);
-  return { ok: true, version: peer.version, importMs, openMs: performance.now() - opening };
+  const openMs = performance.now() - opening;
+  const importMs = performance.getEntriesByName("import", "measure").reduce((sum, { duration }) => sum + duration, 0);
+  return { ok: true, version: peer.version, importMs, openMs };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

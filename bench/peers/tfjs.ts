@@ -1,10 +1,12 @@
 import { batchOf, weightsOf } from "../cases.js";
-import { openTfjs, openTfjsWasm } from "./frameworks.js";
+import { openTfjs, openTfjsWasm } from "./tfjs-node.js";
 import { type Peer, sumOfSquares } from "./peer.js";
 
 const backend = process.argv[3]!;
+performance.mark("tfjs");
 // biome-ignore lint/suspicious/noExplicitAny: the benchmark's own packages have no types here
 const tf: any = openTfjs(backend);
+performance.measure("import", "tfjs");
 
 export const peer: Peer = {
   version: `4.22.0 ${backend}`,

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import * as flow from "onestep";
-import { openTfjsNode } from "../../bench/peers/frameworks.js";
+import { openTfjsNode } from "../../bench/peers/tfjs-node.js";
 
 interface Tensor {
   readonly shape: readonly number[];

@@ -1,10 +1,9 @@
 import { existsSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { candidates } from "#src/engines/tensorflow/session/binding.js";
 
-// The peers' packages are installed in bench/tfjs and have no types here.
+// TensorFlow.js is installed in bench/tfjs and has no types here.
 const require = createRequire(new URL("../tfjs/package.json", import.meta.url));
 
 /** tfjs-node's own JavaScript on the binding that `onestep setup tensorflow` built; it runs on Node below 23. Wants `npm ci` in `bench/tfjs`. */
@@ -30,12 +29,3 @@ export function openTfjsWasm(): { setThreadsCount(threads: number): void } {
   wasm.setWasmPaths(join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "wasm-out", "/"));
   return wasm;
 }
-
-export const openJaxJs = (): Promise<unknown> => import(pathToFileURL(require.resolve("@jax-js/jax")).href);
-
-/** Imports what a program of each peer imports first; the modules of the peers take it from there. */
-export const frameworks: Readonly<Record<string, (backend: string) => unknown>> = {
-  onestep: () => import("onestep"),
-  tfjs: openTfjs,
-  "jax-js": openJaxJs,
-};
