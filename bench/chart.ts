@@ -15,7 +15,8 @@ const colours: Readonly<Record<string, string>> = {
 const [LEFT, RIGHT, BAR, GAP, TOP] = [210, 70, 13, 20, 66];
 const WIDTH = 900;
 
-const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+const escaped = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
 /**
  * Bars of the median time of a step relative to `base`'s, by case and peer, on a logarithmic axis: to the left of the line at 1 a peer is
@@ -39,13 +40,13 @@ export function chart(cases: readonly CaseReport[], base: string): string {
   const marks: string[] = [];
   let y = TOP;
   for (const { title, bars } of groups) {
-    marks.push(`<text class="case" x="12" y="${y}">${escape(title)}</text>`);
+    marks.push(`<text class="case" x="12" y="${y}">${escaped(title)}</text>`);
     y += 8;
     for (const { peer, ratio } of bars) {
       const [from, to] = [Math.min(x(1), x(ratio)), Math.max(x(1), x(ratio))];
       const label = ratio >= 100 ? ratio.toFixed(0) : ratio.toPrecision(2);
       marks.push(
-        `<text x="${LEFT - 8}" y="${y + BAR - 3}" text-anchor="end">${escape(peer)}</text>`,
+        `<text x="${LEFT - 8}" y="${y + BAR - 3}" text-anchor="end">${escaped(peer)}</text>`,
         `<rect x="${at(from)}" y="${y}" width="${at(Math.max(1, to - from))}" height="${BAR - 2}" fill="${colours[peer] ?? "#888888"}"/>`,
         `<text x="${at(to + 5)}" y="${y + BAR - 3}">${label}</text>`,
       );
@@ -60,14 +61,14 @@ export function chart(cases: readonly CaseReport[], base: string): string {
       `<text x="${at(x(tick))}" y="${TOP - 20}" text-anchor="middle">${tick < 1 ? tick.toFixed(-Math.log10(tick)) : tick}</text>`,
   );
   return `${[
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" role="img" aria-label="Time of a step relative to ${escape(base)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" role="img" aria-label="Time of a step relative to ${escaped(base)}">`,
     "<style>",
     "text{font:11px system-ui,sans-serif;fill:#24292f}.title{font-size:15px;font-weight:600}.case{font-size:12px;font-weight:600}",
     ".grid{stroke:#d0d7de}.one{stroke:#24292f;stroke-width:1.5}.back{fill:#ffffff}",
     "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.grid{stroke:#30363d}.one{stroke:#e6edf3}.back{fill:#0d1117}}",
     "</style>",
     `<rect class="back" width="${WIDTH}" height="${y}"/>`,
-    `<text class="title" x="12" y="24">Median time relative to ${escape(base)} = 1 (logarithmic; shorter is faster)</text>`,
+    `<text class="title" x="12" y="24">Median time relative to ${escaped(base)} = 1 (logarithmic; shorter is faster)</text>`,
     ...grid,
     ...marks,
     "</svg>",

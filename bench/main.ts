@@ -35,7 +35,7 @@ const peerNames = Object.keys(contestants(undefined));
 const options = new Command("bench")
   .description("Times training steps against other frameworks and writes bench.md, bench.json and bench.svg.")
   .option("--rounds <n>", "interleaved rounds of a case, where --case-seconds leaves the time", positive, 7)
-  .option("--case-seconds <s>", "a case's rounds end after so long, but not before the third", positive, 45)
+  .option("--case-seconds <s>", "a case's rounds end after so long, but not before the third", positive, 25)
   .option("--patience <s>", "a peer whose first steps take longer is left out", positive, 180)
   .option("--quick", "3 rounds of the cases of layers and the small transformer, no whole programs")
   .option("--threads <n>", "threads of every peer, pinned to as many processors", positive, Math.min(2, cpus().length))
@@ -127,7 +127,10 @@ const report = (): Report => ({
   platform: `${platform()} ${arch()}`,
   node: process.version,
   threads,
-  pinned: prefix === undefined ? "no program is pinned to processors" : `every program is pinned to processors ${pinnedTo[1]}`,
+  pinned:
+    prefix === undefined
+      ? "no program is pinned to processors"
+      : `every program is pinned to processors ${pinnedTo[1]}`,
   peakGflops: peak,
   leftOut: Object.entries(peers).flatMap(([peer, one]) => ("missing" in one ? [{ peer, reason: one.missing }] : [])),
   cases: caseReports,

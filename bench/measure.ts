@@ -18,7 +18,7 @@ export interface MeasureOptions {
 }
 
 /** Milliseconds of steps that a peer is asked for in a round; most steps of a round. */
-const [ROUND_MS, ROUND_STEPS] = [500, 500];
+const [ROUND_MS, ROUND_STEPS] = [300, 500];
 /** A peer that takes longer a step is not asked again: its first steps stand for it. */
 const SLOW_MS = 5000;
 
@@ -68,7 +68,9 @@ export async function measure(
       }
       const need = 1.3 * Math.max(0, ...open.map(({ rss }) => rss));
       if (availableMemory() < need) {
-        leave(`the memory that is left, ${(availableMemory() / 2 ** 30).toFixed(1)} GB, may be too little beside the others`);
+        leave(
+          `the memory that is left, ${(availableMemory() / 2 ** 30).toFixed(1)} GB, may be too little beside the others`,
+        );
         continue;
       }
       const { command, env = {} } = contestant;

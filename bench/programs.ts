@@ -59,7 +59,15 @@ console.log(JSON.stringify({ ms, engines }));`;
       `\`await import("onestep")\` in 11 fresh processes; ${loaded ? "a native library of an engine is loaded" : "no native library of an engine is mapped after it"}.`,
     ],
     columns: ["", "median ms", "min ms"],
-    rows: [["import", ...spread(runs.map(({ ms }) => ms), 1)]],
+    rows: [
+      [
+        "import",
+        ...spread(
+          runs.map(({ ms }) => ms),
+          1,
+        ),
+      ],
+    ],
   };
 }
 
@@ -131,7 +139,14 @@ async function checkpoint({ threads, python, rounds }: ProgramOptions): Promise<
     const json = join(folder, "checkpoint.json");
     const args = ["--models", "bert", "--rounds", String(rounds), "--json", json];
     run(
-      [...tsx.slice(0, 1), "--expose-gc", ...tsx.slice(1), here("checkpoint.ts"), ...args, ...(python === undefined ? [] : ["--python", python])],
+      [
+        ...tsx.slice(0, 1),
+        "--expose-gc",
+        ...tsx.slice(1),
+        here("checkpoint.ts"),
+        ...args,
+        ...(python === undefined ? [] : ["--python", python]),
+      ],
       threads,
     );
     const [{ title, rows }] = JSON.parse(readFileSync(json, "utf8")) as [{ title: string; rows: string[][] }];

@@ -126,7 +126,18 @@ function caseText(report: CaseReport, peakGflops: number): readonly string[] {
     `${(flop / 1e6).toPrecision(4)} MFLOP a step: floor ${short(floorMs(report, peakGflops))} ms. ${rounds} rounds; losses of the first 2 steps agree within ${tolerance} (relative).`,
     "",
     ...table(
-      ["peer", "version", "steps", "median ms", "min ms", "p10-p90 ms", "onestep / peer", "first step s", "with import s", "peak MB"],
+      [
+        "peer",
+        "version",
+        "steps",
+        "median ms",
+        "min ms",
+        "p10-p90 ms",
+        "onestep / peer",
+        "first step s",
+        "with import s",
+        "peak MB",
+      ],
       results.map((r) => [
         r.peer,
         r.version,
@@ -150,7 +161,7 @@ export function markdown(report: Report): string {
   return `${[
     `# Benchmark ${date.slice(0, 10)}`,
     "",
-    `${cpu}, ${platform}, Node ${node}, ${threads} threads; ${pinned}. Measured GEMM peak ${peakGflops.toFixed(0)} GFLOP/s: the fastest of 8 runs of 8 chained float32 products of 1024 x 1024 by onnxruntime; a case's floor is its operations at that speed.`,
+    `${cpu}, ${platform}, Node ${node}, ${threads} threads; ${pinned}. Measured GEMM peak ${peakGflops.toFixed(0)} GFLOP/s: the fastest of 24 runs of 8 chained float32 products of 1024 x 1024 by onnxruntime; a case's floor is its operations at that speed.`,
     ...(leftOut.length === 0 ? [] : ["", ...leftOut.map(({ peer, reason }) => `- Without ${peer}: ${reason}.`)]),
     ...(cases.length === 0 ? [] : ["", ...summary(report)]),
     ...cases.flatMap((one) => caseText(one, peakGflops)),

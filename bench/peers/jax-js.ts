@@ -57,7 +57,11 @@ export const peer: Peer = {
     const oneHot = nn.oneHot(np.array(labels, { dtype: np.int32 }), classes);
     const update = jax.jit((ps: Arrays, xs: Arrays, targets: Arrays) => {
       const loss = (of: Arrays): Arrays =>
-        nn.logSoftmax(logitsOf(benchCase, of, xs)).mul(targets).sum().mul(-1 / batch);
+        nn
+          .logSoftmax(logitsOf(benchCase, of, xs))
+          .mul(targets)
+          .sum()
+          .mul(-1 / batch);
       const [value, gradients] = jax.valueAndGrad(loss)(ps.map((p: Arrays) => p.ref));
       return [value, ps.map((p: Arrays, i: number) => p.sub(gradients[i].mul(learningRate)))];
     });

@@ -1,6 +1,6 @@
 import { batchOf, weightsOf } from "../cases.js";
-import { openTfjs, openTfjsWasm } from "./tfjs-node.js";
 import { type Peer, sumOfSquares } from "./peer.js";
+import { openTfjs, openTfjsWasm } from "./tfjs-node.js";
 
 const backend = process.argv[3]!;
 performance.mark("tfjs");

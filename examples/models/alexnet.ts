@@ -6,7 +6,10 @@ import { type CnnOptions, scaled } from "./cnn-options.js";
  * normalization, no bias in the last layer. Logits of NCHW images; at 224 x 224 and width 1 it has 15 variables and 50,302,912
  * parameters. The smallest image is 67 x 67.
  */
-export function alexnet(images: flow.Blob, { classes = 1000, width = 1, dropoutRate = 0.5 }: CnnOptions = {}): flow.Blob {
+export function alexnet(
+  images: flow.Blob,
+  { classes = 1000, width = 1, dropoutRate = 0.5 }: CnnOptions = {},
+): flow.Blob {
   const regularizer = flow.regularizers.l2(0.00005);
   const initializer = flow.varianceScalingInitializer({ distribution: "random_normal", dataFormat: "NCHW" });
   const common = {
