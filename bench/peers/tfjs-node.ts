@@ -1,7 +1,7 @@
 import { existsSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { candidates } from "#src/engines/tensorflow/session/binding.js";
+import { candidates } from "#src/engines/tensorflow/session/tfjs-node.js";
 
 // TensorFlow.js is installed in bench/tfjs and has no types here.
 const require = createRequire(new URL("../tfjs/package.json", import.meta.url));
