@@ -1,7 +1,7 @@
 import * as flow from "onestep";
 import { tp } from "onestep";
 import type { Job } from "#src/job/global-function.js";
-import { bertBase, bertOptimizer, bertPretrain } from "../examples/models/bert.js";
+import { type BertConfig, bertBase, bertClassifier, bertSmall } from "../examples/models/bert.js";
 import { type CnnName, cnns, trainNet } from "../examples/models/cnns.js";
 import { dcganJobs } from "../examples/models/dcgan-jobs.js";
 import { syntheticClicks, syntheticImages } from "../examples/models/synthetic.js";
@@ -12,12 +12,21 @@ export interface ModelSize {
   readonly batch?: number;
   /** Height and width of images. */
   readonly size?: number;
+  /** Leaves dropout out, whose draws differ between frameworks; default false. */
+  readonly withoutDropout?: boolean;
 }
 
-/** A train job at full size, and a step of it on a fixed batch that gives the mean loss. */
+/** A train job at full size, the fixed batch of its arguments, and a step on it that gives the mean loss before the update. */
 export interface TrainableModel {
   readonly job: Job<readonly never[], unknown>;
+  readonly feeds: readonly BatchArray[];
   step(): Promise<number>;
+}
+
+/** One argument of a job. */
+export interface BatchArray {
+  readonly shape: readonly number[];
+  readonly data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 }
 
 /** A model of `examples/models`. */
@@ -28,45 +37,56 @@ export interface BenchModel {
 
 const cnn = (name: CnnName, defaultBatch: number): BenchModel => ({
   title: `${name}, batch ${defaultBatch}`,
-  declare({ batch = defaultBatch, size = cnns[name].size }) {
-    const job = trainNet(name, { batch, size });
+  declare({ batch = defaultBatch, size = cnns[name].size, withoutDropout = false }) {
+    const job = trainNet(name, { batch, size, ...(withoutDropout ? { dropoutRate: 0 } : {}) });
     const { images, labels } = syntheticImages(batch, size, 1000);
-    return { job: job as never, step: async () => (await job(images, labels)).loss.item() };
+    return {
+      job: job as never,
+      feeds: [
+        { shape: [batch, 3, size, size], data: images },
+        { shape: [batch], data: labels },
+      ],
+      step: async () => (await job(images, labels)).loss.item(),
+    };
   },
 });
 
-/** BERT-base with the heads of pretraining and the documented optimizer, on made-up tokens. */
-function bert(batch: number): TrainableModel {
-  const { seqLength } = bertBase;
-  const predictions = 20;
-  const int = (length: number) => tp.Numpy.Placeholder([batch, length], { dtype: flow.int32 });
-  const [sequence, words] = [int(seqLength), int(predictions)];
-  const job = flow.globalFunction(
-    { type: "train", name: "PretrainJob", returns: tp.Numpy },
-    [sequence, sequence, sequence, words, words, tp.Numpy.Placeholder([batch, predictions]), int(1)],
-    (inputIds, inputMask, segmentIds, maskedLmPositions, maskedLmIds, maskedLmWeights, nextSentenceLabels) => {
-      const { totalLoss } = bertPretrain(
-        { inputIds, inputMask, segmentIds },
-        { maskedLmPositions, maskedLmIds, maskedLmWeights, nextSentenceLabels },
-        bertBase,
-      );
-      bertOptimizer(1e-4, 100).minimize(totalLoss);
-      return totalLoss;
-    },
-  );
-  const filled = (length: number, of: (i: number) => number): Int32Array<ArrayBuffer> =>
-    Int32Array.from({ length: batch * length }, (_, i) => of(i));
-  const feeds = [
-    filled(seqLength, (i) => 1000 + ((i * 7919) % 20000)),
-    filled(seqLength, () => 1),
-    filled(seqLength, (i) => (i % seqLength < 64 ? 0 : 1)),
-    filled(predictions, (i) => 1 + 6 * (i % predictions)),
-    filled(predictions, (i) => 1000 + i),
-    new Float32Array(batch * predictions).fill(1),
-    filled(1, (i) => i % 2),
-  ] as const;
-  return { job: job as never, step: async () => (await job(...feeds)).item() };
-}
+/**
+ * A BERT that learns to classify made-up token sequences, as fine-tuning does: the pooled first token, two labels, Adam with bias
+ * correction at a constant 5e-5, no decay and no clipping. The arguments are tokens, mask, segments, labels.
+ */
+const bertFinetuning = (config: BertConfig, defaultBatch: number, title: string): BenchModel => ({
+  title,
+  declare({ batch = defaultBatch, withoutDropout = false }) {
+    const { seqLength, vocabSize } = config;
+    const sizes = withoutDropout ? { ...config, hiddenDropoutProb: 0, attentionProbsDropoutProb: 0 } : config;
+    const sequence = tp.Numpy.Placeholder([batch, seqLength], { dtype: flow.int32 });
+    const job = flow.globalFunction(
+      { type: "train", name: "BertGlueFinetuneJob", returns: tp.Numpy },
+      [sequence, sequence, sequence, tp.Numpy.Placeholder([batch], { dtype: flow.int32 })],
+      (inputIds, inputMask, segmentIds, labels) => {
+        const logits = bertClassifier({ inputIds, inputMask, segmentIds }, sizes);
+        const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(labels, logits);
+        const rate = new flow.optimizer.PiecewiseConstantScheduler([], [5e-5]);
+        new flow.optimizer.Adam(rate, { doBiasCorrection: true }).minimize(loss);
+        return loss;
+      },
+    );
+    const filled = (of: (i: number) => number): Int32Array<ArrayBuffer> =>
+      Int32Array.from({ length: batch * seqLength }, (_, i) => of(i));
+    const arrays = [
+      filled((i) => (i * 7919) % vocabSize),
+      filled((i) => (i % seqLength < seqLength - 16 ? 1 : 0)),
+      filled((i) => (i % seqLength < seqLength / 2 ? 0 : 1)),
+      Int32Array.from({ length: batch }, (_, i) => i % 2),
+    ] as const;
+    return {
+      job: job as never,
+      feeds: arrays.map((data, i) => ({ shape: i < 3 ? [batch, seqLength] : [batch], data })),
+      step: async () => (await job(...arrays)).mean(),
+    };
+  },
+});
 
 /** Every model that `bench` and `bench/compile` can run, by name. */
 export const models: Readonly<Record<string, BenchModel>> = {
@@ -77,11 +97,17 @@ export const models: Readonly<Record<string, BenchModel>> = {
   mobilenetv2: cnn("mobilenetv2", 8),
   wdl: {
     title: "Wide & Deep, batch 512",
-    declare({ batch = 512 }) {
-      const { trainJob } = wideDeepJobs({ batch });
+    declare({ batch = 512, withoutDropout = false }) {
+      const { trainJob } = wideDeepJobs({ batch, ...(withoutDropout ? { dropoutRate: 0 } : {}) });
       const { labels, denseFields, wideSparseFields, deepSparseFields } = syntheticClicks(batch, 1_603_616, 1_603_616);
       return {
         job: trainJob as never,
+        feeds: [
+          { shape: [batch, 1], data: labels },
+          { shape: [batch, 13], data: denseFields },
+          { shape: [batch, 2], data: wideSparseFields },
+          { shape: [batch, 26], data: deepSparseFields },
+        ],
         step: async () => (await trainJob(labels, denseFields, wideSparseFields, deepSparseFields)).mean(),
       };
     },
@@ -94,9 +120,18 @@ export const models: Readonly<Record<string, BenchModel>> = {
       const images = Float32Array.from({ length: batch * 28 * 28 }, (_, i) => Math.cos(i / 9));
       return {
         job: trainDiscriminator as never,
+        feeds: [
+          { shape: [batch, 100], data: noise },
+          { shape: [batch, 1, 28, 28], data: images },
+        ],
         step: async () => (await trainDiscriminator(noise, images)).dLoss.mean(),
       };
     },
   },
-  bert: { title: "BERT-base, batch 4, 128 tokens", declare: ({ batch = 4 }) => bert(batch) },
+  transformer: bertFinetuning(
+    { ...bertSmall, seqLength: 128 },
+    32,
+    "transformer of 2 layers, width 128, batch 32, 128 tokens",
+  ),
+  bert: bertFinetuning(bertBase, 4, "BERT-base, batch 4, 128 tokens"),
 };

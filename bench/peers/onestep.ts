@@ -3,15 +3,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as flow from "onestep";
 import { tp } from "onestep";
-import { batchOf, weightsOf } from "../cases.js";
-import { models } from "../models.js";
-import { serve, sumOfSquares } from "./serve.js";
+import { npyHeader } from "#src/formats/npy.js";
+import { batchOf, type ModelCase, weightsOf } from "../cases.js";
+import { models, type TrainableModel } from "../models.js";
+import { type Peer, sumOfSquares } from "./peer.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
 
-await serve({
+async function declareModel({ model, batch, size }: ModelCase, threads: number): Promise<TrainableModel> {
+  await flow.clearDefaultSession();
+  flow.config.computeThreadPoolSize(threads);
+  flow.config.seed(1);
+  return models[model]!.declare({ batch, ...(size === undefined ? {} : { size }), withoutDropout: true });
+}
+
+export const peer: Peer = {
   version,
   async open(benchCase, threads) {
     await flow.clearDefaultSession();
@@ -66,13 +74,22 @@ await serve({
     rmSync(folder, { recursive: true });
     return step;
   },
-  async openModel({ model, batch, size }, threads) {
-    await flow.clearDefaultSession();
-    flow.config.computeThreadPoolSize(threads);
-    flow.config.seed(1);
-    const { job, step } = models[model]!.declare({ batch, ...(size === undefined ? {} : { size }) });
-    await new flow.train.CheckPoint().init();
-    return { step, flop: (await flow.describe(job)).flop.call };
+  async openModel(benchCase, threads, { weights }) {
+    const { step } = await declareModel(benchCase, threads);
+    await new flow.train.CheckPoint().load(weights);
+    return step;
+  },
+  async exportModel(benchCase, threads, { weights, feeds }) {
+    const model = await declareModel(benchCase, threads);
+    const checkPoint = new flow.train.CheckPoint();
+    await checkPoint.init();
+    await checkPoint.save(weights);
+    mkdirSync(feeds);
+    for (const [i, { shape, data }] of model.feeds.entries()) {
+      const header = npyHeader(data instanceof Int32Array ? "int32" : "float32", shape);
+      writeFileSync(join(feeds, `${i}.npy`), Buffer.concat([header, Buffer.from(data.buffer)]));
+    }
+    return { flop: (await flow.describe(model.job)).flop.call };
   },
   async peak(threads) {
     await flow.clearDefaultSession();
@@ -85,11 +102,11 @@ await serve({
       return flow.math.reduceSum(x);
     });
     let best = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 24; i++) {
       const started = performance.now();
       await product(data);
       best = Math.min(best, performance.now() - started);
     }
     return (8 * 2 * n ** 3) / best / 1e6;
   },
-});
+};

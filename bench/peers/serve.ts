@@ -1,55 +1,50 @@
+// node bench/peers/entry.mjs onestep | tfjs tensorflow|wasm|cpu | jax-js: a peer of the benchmark, which answers JSON lines on stdin.
+//
+// {"cmd": "open", "case", "threads"[, "weights", "feeds"]} -> {"ok", "version", "importMs", "openMs"}
+// {"cmd": "steps", "n"} -> {"ms": [...], "losses": [...], "rss"}, the peak of resident bytes
+// Of onestep alone: {"cmd": "export", "case", "threads", "weights", "feeds"} -> {"flop"}; {"cmd": "peak", "threads"} -> {"peak"}
 import { createInterface } from "node:readline";
 import type { Case, ModelCase } from "../cases.js";
+import type { ModelFiles, Peer, Step } from "./peer.js";
 
-/** What inference returns in place of a loss. */
-export const sumOfSquares = (logits: ArrayLike<number>): number =>
-  Array.from(logits).reduce((sum, value) => sum + value * value, 0);
+const { peer } = (await import(`./${process.argv[2]}.js`)) as { readonly peer: Peer };
 
-/** What a peer can do: one training step, which returns the mean loss before the update, or one inference. */
-export interface Peer {
-  readonly version: string;
-  open(benchCase: Case, threads: number): Promise<() => Promise<number>>;
-  /** As `open`, for a full-size model; only the onestep peer has them. `flop` is of a step. */
-  openModel?(benchCase: ModelCase, threads: number): Promise<{ step(): Promise<number>; readonly flop: number }>;
-  /** Billions of operations a second of a large matrix product; only the onestep peer measures it. */
-  peak?(threads: number): Promise<number>;
+interface Question extends ModelFiles {
+  readonly cmd: "open" | "export" | "peak" | "steps" | "close";
+  readonly case: Case | ModelCase;
+  readonly threads: number;
+  readonly n: number;
 }
 
-/** Answers the benchmark's JSON lines on stdin: open, steps, peak, close. */
-export async function serve(peer: Peer): Promise<void> {
-  const answer = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
-  let step: (() => Promise<number>) | undefined;
-  for await (const line of createInterface({ input: process.stdin })) {
-    const {
-      cmd,
-      case: benchCase,
-      threads,
-      n,
-    } = JSON.parse(line) as { cmd: string; case: Case | ModelCase; threads: number; n: number };
-    if (cmd === "close") process.exit(0);
-    try {
-      if (cmd === "open") {
-        const started = performance.now();
-        let flop: number | undefined;
-        if ("layers" in benchCase) step = await peer.open(benchCase, threads);
-        else {
-          if (peer.openModel === undefined) throw new Error("this peer has no full-size models");
-          ({ step, flop } = await peer.openModel(benchCase, threads));
-        }
-        answer({ ok: true, version: peer.version, openMs: performance.now() - started, flop });
-      } else if (cmd === "peak") answer({ peak: await peer.peak?.(threads) });
-      else if (cmd === "steps") {
-        const ms: number[] = [];
-        const losses: number[] = [];
-        for (let i = 0; i < n; i++) {
-          const started = performance.now();
-          losses.push(await step!());
-          ms.push(performance.now() - started);
-        }
-        answer({ ms, losses, rss: process.memoryUsage.rss() });
-      }
-    } catch (error) {
-      answer({ error: String((error as Error).message ?? error) });
+let step: Step | undefined;
+
+async function answer(question: Question): Promise<object> {
+  const { cmd, case: benchCase, threads, n } = question;
+  if (cmd === "steps") {
+    const ms: number[] = [];
+    const losses: number[] = [];
+    for (let i = 0; i < n; i++) {
+      const started = performance.now();
+      losses.push(await step!());
+      ms.push(performance.now() - started);
     }
+    return { ms, losses, rss: process.resourceUsage().maxRSS * 1024 };
   }
+  if (cmd === "peak") return { peak: await peer.peak!(threads) };
+  if (cmd === "export") return peer.exportModel!(benchCase as ModelCase, threads, question);
+  const opening = performance.now();
+  if ("layers" in benchCase) step = await peer.open(benchCase, threads);
+  else if (peer.openModel === undefined) throw new Error("has no version of the full-size models");
+  else step = await peer.openModel(benchCase, threads, question);
+  const openMs = performance.now() - opening;
+  const importMs = performance.getEntriesByName("import", "measure").reduce((sum, { duration }) => sum + duration, 0);
+  return { ok: true, version: peer.version, importMs, openMs };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const question = JSON.parse(line) as Question;
+  if (question.cmd === "close") process.exit(0);
+  // The benchmark names a peer that fails as left out, with this reason.
+  const reply = await answer(question).catch((error: Error) => ({ error: error.message.split("\n")[0] }));
+  process.stdout.write(`${JSON.stringify(reply)}\n`);
 }

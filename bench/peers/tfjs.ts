@@ -1,26 +1,17 @@
-import { createRequire } from "node:module";
-import { dirname, sep } from "node:path";
 import { batchOf, weightsOf } from "../cases.js";
-import { serve, sumOfSquares } from "./serve.js";
-import { openTfjsNode } from "./tfjs-node.js";
+import { type Peer, sumOfSquares } from "./peer.js";
+import { openTfjs, openTfjsWasm } from "./tfjs-node.js";
 
-const require = createRequire(new URL("../tfjs/package.json", import.meta.url));
-const backend = process.argv[2]!;
-// The benchmark's own packages have no types here: they are installed by npm run bench only.
-// biome-ignore lint/suspicious/noExplicitAny: as above
-const tf: any = backend === "tensorflow" ? openTfjsNode() : require("@tensorflow/tfjs");
-// biome-ignore lint/suspicious/noExplicitAny: as above
-const wasm: any = backend === "wasm" ? require("@tensorflow/tfjs-backend-wasm") : undefined;
+const backend = process.argv[3]!;
+performance.mark("tfjs");
+// biome-ignore lint/suspicious/noExplicitAny: the benchmark's own packages have no types here
+const tf: any = openTfjs(backend);
+performance.measure("import", "tfjs");
 
-await serve({
+export const peer: Peer = {
   version: `4.22.0 ${backend}`,
   async open(benchCase, threads) {
-    if (wasm !== undefined) {
-      wasm.setWasmPaths(
-        `${dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json"))}${sep}wasm-out${sep}`,
-      );
-      wasm.setThreadsCount(threads);
-    }
+    if (backend === "wasm") openTfjsWasm().setThreadsCount(threads);
     tf.env().set("PROD", true); // silences its advertisement
     await tf.setBackend(backend);
     await tf.ready();
@@ -71,4 +62,4 @@ await serve({
       return loss as number;
     };
   },
-});
+};

@@ -6,7 +6,10 @@ import { type CnnOptions, scaled } from "./cnn-options.js";
  * normalization, no bias in the last layer. Logits of NCHW images; at 224 x 224 and width 1 it has 15 variables and 50,302,912
  * parameters. The smallest image is 67 x 67.
  */
-export function alexnet(images: flow.Blob, { classes = 1000, width = 1 }: CnnOptions = {}): flow.Blob {
+export function alexnet(
+  images: flow.Blob,
+  { classes = 1000, width = 1, dropoutRate = 0.5 }: CnnOptions = {},
+): flow.Blob {
   const regularizer = flow.regularizers.l2(0.00005);
   const initializer = flow.varianceScalingInitializer({ distribution: "random_normal", dataFormat: "NCHW" });
   const common = {
@@ -31,9 +34,9 @@ export function alexnet(images: flow.Blob, { classes = 1000, width = 1 }: CnnOpt
   const flat = flow.reshape(pool5, [pool5.shape[0]!, -1]);
 
   const units = scaled(4096, width);
-  const fc1 = flow.nn.dropout(flow.layers.dense(flat, units, { ...common, name: "fc1" }), 0.5, { name: "dropout1" });
-  const fc2 = flow.nn.dropout(flow.layers.dense(fc1, units, { ...common, name: "fc2" }), 0.5, { name: "dropout2" });
-  return flow.layers.dense(fc2, classes, {
+  const dense = (x: flow.Blob, n: number): flow.Blob =>
+    flow.nn.dropout(flow.layers.dense(x, units, { ...common, name: `fc${n}` }), dropoutRate, { name: `dropout${n}` });
+  return flow.layers.dense(dense(dense(flat, 1), 2), classes, {
     useBias: false,
     kernelInitializer: initializer,
     kernelRegularizer: regularizer,

@@ -4,6 +4,8 @@ export interface CnnOptions {
   readonly classes?: number;
   /** Multiplies the number of channels and hidden units; default 1. Ours (MobileNetV2 has it as `multiplier`), for tests. */
   readonly width?: number;
+  /** Rate of the dropout layers, where the model has any; default 0.5. */
+  readonly dropoutRate?: number;
 }
 
 /** `channels` of a network of that width. */

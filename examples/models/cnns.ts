@@ -37,12 +37,13 @@ function smoothed(labels: flow.Blob, classes: number, e: number): flow.Blob {
 /** The training job of OneFlow-Benchmark v0.2.0 (`Classification/cnns/of_cnn_train_val.py`) on images and labels that are fed. */
 export function trainNet(name: CnnName, options: TrainNetOptions) {
   const { build, size: documented } = cnns[name];
-  const { batch, size = documented, labelSmoothing = 0.1, classes = 1000, width = 1 } = options;
+  const { batch, size = documented, labelSmoothing = 0.1, ...network } = options;
+  const { classes = 1000 } = network;
   return flow.globalFunction(
     { type: "train", name: "TrainNet", returns: { loss: tp.Numpy, predictions: tp.Numpy } },
     [tp.Numpy.Placeholder([batch, 3, size, size]), tp.Numpy.Placeholder([batch], { dtype: flow.int32 })],
     (images, labels) => {
-      const logits = build(images, { classes, width });
+      const logits = build(images, network);
       const loss = flow.math.reduceMean(
         labelSmoothing > 0
           ? flow.nn.softmaxCrossEntropyWithLogits(smoothed(labels, classes, labelSmoothing), logits, {

@@ -15,7 +15,10 @@ const blocks = [
  * the first dense layer alone. Logits of NCHW images; at 224 x 224 and width 1 it has 84 variables and 138,374,440 parameters,
  * 138,365,992 of them trainable. The smallest image is 32 x 32.
  */
-export function vgg16bn(images: flow.Blob, { classes = 1000, width = 1 }: CnnOptions = {}): flow.Blob {
+export function vgg16bn(
+  images: flow.Blob,
+  { classes = 1000, width = 1, dropoutRate = 0.5 }: CnnOptions = {},
+): flow.Blob {
   const kernelInitializer = flow.varianceScalingInitializer({
     scale: 2,
     mode: "fan_out",
@@ -56,6 +59,6 @@ export function vgg16bn(images: flow.Blob, { classes = 1000, width = 1 }: CnnOpt
     biasRegularizer: regularizer,
     name: "dense0",
   });
-  const fc7 = flow.layers.dense(flow.nn.dropout(fc6, 0.5), units, { ...hidden, name: "dense1" });
-  return flow.layers.dense(flow.nn.dropout(fc7, 0.5), classes, { ...dense, name: "dense2" });
+  const fc7 = flow.layers.dense(flow.nn.dropout(fc6, dropoutRate), units, { ...hidden, name: "dense1" });
+  return flow.layers.dense(flow.nn.dropout(fc7, dropoutRate), classes, { ...dense, name: "dense2" });
 }
