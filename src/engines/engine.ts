@@ -20,6 +20,8 @@ export interface Program {
 export interface EngineOptions {
   /** Threads of one op; the engine's own choice (all cores) where left out. */
   readonly threads?: number | undefined;
+  /** Bytes from which on an engine that can does without a second buffer for a variable's next value; its own choice where left out. */
+  readonly inPlaceFrom?: number | undefined;
   /** Receives what the engine made of a job, for `ONESTEP_DEBUG=3`. */
   readonly onModel?: ((job: string, extension: string, bytes: Uint8Array | string) => void) | undefined;
 }

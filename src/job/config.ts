@@ -6,6 +6,8 @@ export interface Settings {
   engine?: string;
   seed?: number;
   threads?: number;
+  /** Bytes from which on the onnx engine writes a variable's next value over the old one; for tests. */
+  inPlaceFrom?: number;
   /** Every floating value is tested in each step. */
   checkNumerics?: boolean;
   /** Jobs must declare what they return. */
