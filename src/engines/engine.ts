@@ -22,6 +22,8 @@ export interface EngineOptions {
   readonly threads?: number | undefined;
   /** Channels that the onnx engine's convolutions keep together, 0 for plain ones; the engine's own choice where left out. */
   readonly blockSize?: number | undefined;
+  /** Bytes of all that a job updates, from which on an engine that can writes next values over the old ones; its own choice where left out. */
+  readonly inPlaceFrom?: number | undefined;
   /** Receives what the engine made of a job, for `ONESTEP_DEBUG=3`. */
   readonly onModel?: ((job: string, extension: string, bytes: Uint8Array | string) => void) | undefined;
 }

@@ -6,6 +6,8 @@ export interface Settings {
   engine?: string;
   seed?: number;
   threads?: number;
+  /** Bytes of all that a job updates, from which the onnx engine writes next values over the old ones; for tests. */
+  inPlaceFrom?: number;
   /** Every floating value is tested in each step. */
   checkNumerics?: boolean;
   /** Jobs must declare what they return. */

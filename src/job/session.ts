@@ -270,7 +270,11 @@ export class Session {
       },
       isInitialized: (variable) => this.isInitialized(variable),
       open: () => {
-        this.#engine ??= engine.open({ threads: this.settings.threads, onModel: writeModel });
+        this.#engine ??= engine.open({
+          threads: this.settings.threads,
+          inPlaceFrom: this.settings.inPlaceFrom,
+          onModel: writeModel,
+        });
         this.#engine.catch(() => {
           this.#engine = undefined;
         });

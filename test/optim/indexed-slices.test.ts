@@ -160,11 +160,11 @@ test("the printed update: rows are read, their gradients summed by index, and wr
   expect(
     lines.filter((line) => /gather|equalGroups|segmentSum|replaceRows/.test(line)).join("\n"),
   ).toMatchInlineSnapshot(`
-    "%9:float32[5,2] = gather %2 %8 {axis=0}
-    %13:int32[5] = equalGroups %8
-    %14:float32[5,2] = segmentSum %1 %13 {segments=5}
-    %24:float32[5,2] = gather %16 %13 {axis=0}
-    %27:float32[7,2] = replaceRows %2 %8 %26"
+    "%7:float32[5,2] = gather %2 %6 {axis=0}
+    %11:int32[5] = equalGroups %6
+    %12:float32[5,2] = segmentSum %1 %11 {segments=5}
+    %22:float32[5,2] = gather %14 %11 {axis=0}
+    %25:float32[7,2] = replaceRows %2 %6 %24"
   `);
 });
 

@@ -84,7 +84,7 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
     inputs,
     outputs,
     initializers: to.initializers,
-    nodes: portable ? to.nodes : shallowFirst(to.nodes),
+    nodes: to.nodes,
     values,
   };
 }
@@ -95,7 +95,7 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
  * variables alone and every update leaves the list at once. Ties keep the order of the graph: it runs updates in the reverse
  * order of their variables, each as soon as its gradient is there.
  */
-function shallowFirst(nodes: readonly OnnxNode[]): readonly OnnxNode[] {
+export function shallowFirst(nodes: readonly OnnxNode[]): readonly OnnxNode[] {
   const heights = new Map<string, number>();
   const height = new Map<OnnxNode, number>();
   for (const node of nodes.toReversed()) {

@@ -34,7 +34,8 @@ const table = {
 } as const;
 type Api = Record<keyof typeof table, NativeFunction>;
 
-const logErrorsOnly = 3;
+// Errors come back as a status: printing them too would show what a refused step means to tell by itself.
+const logFatalOnly = 4;
 const basicOptimizations = 1;
 
 /** A pointer-sized cell that native code writes. */
@@ -73,7 +74,7 @@ class CApi implements Runtime {
     /** Held: koffi closes a library whose handle is collected, whatever functions were taken from it. */
     readonly library: unknown,
   ) {
-    this.#env = this.#made((out) => api.CreateEnv(logErrorsOnly, "onestep", out));
+    this.#env = this.#made((out) => api.CreateEnv(logFatalOnly, "onestep", out));
     this.#memory = this.#made((out) => api.CreateCpuMemoryInfo(0, 0, out));
   }
 

@@ -1,0 +1,151 @@
+import * as flow from "onestep";
+import { tp } from "onestep";
+import { afterEach, describe, expect, test } from "vitest";
+import { updateInPlace } from "#src/engines/onnx/in-place.js";
+import { lower } from "#src/engines/onnx/lower/model.js";
+import { fuse } from "#src/engines/onnx/rewrite.js";
+import { openRuntime } from "#src/engines/onnx/session/runtime.js";
+import { defaultSession } from "#src/job/session.js";
+
+afterEach(() => flow.clearDefaultSession());
+
+// The runtime's own binding has no buffers to write results into.
+const { kind } = await openRuntime();
+
+const rate = new flow.optimizer.PiecewiseConstantScheduler([], [0.01]);
+const clipped = { gradClipping: flow.optimizer.gradClipping.byGlobalNorm(0.5) };
+const optimizers: Readonly<Record<string, () => flow.optimizer.Optimizer>> = {
+  SGD: () => new flow.optimizer.SGD(rate, { momentum: 0 }),
+  "momentum, clipped": () => new flow.optimizer.SGD(rate, { momentum: 0.9, ...clipped }),
+  Adam: () => new flow.optimizer.Adam(rate),
+  "Adam, corrected and clipped": () => new flow.optimizer.Adam(rate, { doBiasCorrection: true, ...clipped }),
+  AdamW: () => new flow.optimizer.AdamW(rate, { weightDecay: 0.01, ...clipped }),
+  "RMSProp, centered": () => new flow.optimizer.RMSProp(rate, { centered: true }),
+  LARS: () => new flow.optimizer.LARS(rate),
+  LAMB: () => new flow.optimizer.LAMB(rate, { weightDecay: 0.01 }),
+  LazyAdam: () => new flow.optimizer.LazyAdam(rate),
+};
+
+/** A job with a convolution, batch norm, dropout, a table by rows, a weight used twice, tied by transposition, and frozen. */
+function net(optimizer: () => flow.optimizer.Optimizer) {
+  const functionConfig = flow.functionConfig();
+  // LARS and LAMB need the norm of the whole table.
+  if (!/LARS|LAMB/.test(optimizer().name))
+    functionConfig.indexedSlicesOptimizerConf({ include_op_names: { op_name: ["table"] } });
+  const initializer = flow.randomNormalInitializer(0, 0.3);
+  return flow.globalFunction(
+    { type: "train", name: "net", functionConfig, returns: [tp.Numpy, tp.Numpy] },
+    [
+      tp.Numpy.Placeholder([4, 2, 6, 6]),
+      tp.Numpy.Placeholder([4, 3], { dtype: flow.int32 }),
+      tp.Numpy.Placeholder([4], { dtype: flow.int32 }),
+    ],
+    (images, ids, labels) => {
+      const table = flow.getVariable("table", { shape: [11, 8], initializer });
+      const square = flow.getVariable("square", { shape: [8, 8], initializer });
+      const frozen = flow.getVariable("frozen", { shape: [8, 8], initializer, trainable: false });
+      const scale = flow.getVariable("scale", { shape: [4, 8], initializer });
+      const conv = flow.layers.conv2d(images, 4, 3, { padding: "SAME", name: "conv" });
+      const normed = flow.nn.relu(flow.layers.batchNormalization(conv, { axis: 1, name: "bn" }));
+      const flat = flow.nn.dropout(flow.reshape(normed, [4, -1]), 0.2);
+      const dense = flow.layers.dense(flat, 8, { name: "dense", kernelInitializer: initializer });
+      const words = flow.math.reduceSum(flow.gather(table, ids), { axis: [1] });
+      let x = dense.add(words).mul(scale);
+      x = flow.math.tanh(flow.matmul(x, square));
+      x = flow.matmul(flow.matmul(x, square, { transposeB: true }), frozen);
+      const loss = flow.nn.sparseSoftmaxCrossEntropyWithLogits(labels, x);
+      optimizer().minimize(loss);
+      return [loss, square];
+    },
+  );
+}
+
+const batch = (i: number) =>
+  [
+    Float32Array.from({ length: 4 * 72 }, (_, k) => Math.sin(k * 1.7 + i)),
+    Int32Array.from({ length: 12 }, (_, k) => (k * 5 + i * 3) % 11),
+    Int32Array.from({ length: 4 }, (_, k) => (k + i) % 8),
+  ] as const;
+
+/** Everything that 50 steps give: losses, returned weights, and every variable at the end. */
+async function trained(optimizer: () => flow.optimizer.Optimizer, inPlaceFrom: number) {
+  await flow.clearDefaultSession();
+  flow.config.engine("onnx");
+  flow.config.seed(3);
+  defaultSession().settings.inPlaceFrom = inPlaceFrom;
+  const job = net(optimizer);
+  await new flow.train.CheckPoint().init();
+  const calls: number[][] = [];
+  for (let i = 0; i < 50; i++) {
+    const [loss, square] = await job(...batch(i));
+    calls.push([...loss.data, ...square.data].map(Number));
+  }
+  const values = new Map<string, readonly number[]>();
+  for (const { name } of defaultSession().registry.all())
+    values.set(name, [...(await defaultSession().read(name)).data].map(Number));
+  return { calls, values };
+}
+
+describe.each(Object.entries(optimizers))("%s", (_, optimizer) => {
+  test("50 steps in place give the bits of 50 with a second buffer", async () => {
+    const expected = await trained(optimizer, Infinity);
+    expect(expected.calls.flat().every(Number.isFinite)).toBe(true);
+    expect(await trained(optimizer, 0)).toEqual(expected);
+  });
+});
+
+test.runIf(kind === "c-api")("every variable that Adam moves is updated in place", async () => {
+  defaultSession().settings.inPlaceFrom = 0;
+  net(optimizers.Adam!);
+  await new flow.train.CheckPoint().init();
+  const { compiled } = defaultSession().job("net").latest;
+  const { graph, context } = compiled.whole.native;
+  const model = lower("net", fuse(graph, context));
+  const { inPlace } = updateInPlace(model, new Set(graph.updates.keys()), graph.checks);
+  // The learning rate of other updates is made from the counter.
+  expect([...graph.updates.keys()].filter((name) => !inPlace.has(name))).toEqual(["System-Train-TrainStep-net"]);
+});
+
+test("a step that a label's check refuses changes nothing", async () => {
+  flow.config.engine("onnx");
+  flow.config.seed(1);
+  defaultSession().settings.inPlaceFrom = 0;
+  const job = net(optimizers.Adam!);
+  await new flow.train.CheckPoint().init();
+  await job(...batch(0));
+  const all = async () =>
+    await Promise.all(
+      defaultSession()
+        .registry.all()
+        .map(async ({ name }) => [name, [...(await defaultSession().read(name)).data]]),
+    );
+  const before = await all();
+  const [images, ids] = batch(1);
+  await expect(job(images, ids, Int32Array.of(0, 1, 8, 2))).rejects.toThrow(
+    /8 is outside \[0, 7\].*no variable changed/,
+  );
+  expect(await all()).toEqual(before);
+  await job(...batch(1));
+  expect(await all()).not.toEqual(before);
+});
+
+test("a numeric check of next values keeps the second buffer, and refuses the step", async () => {
+  flow.config.engine("onnx");
+  flow.config.checkNumerics(true);
+  defaultSession().settings.inPlaceFrom = 0;
+  const job = flow.globalFunction(
+    { type: "train", name: "bad", returns: tp.Numpy },
+    [tp.Numpy.Placeholder([2])],
+    (x) => {
+      const w = flow.getVariable("w", { shape: [2], initializer: flow.onesInitializer() });
+      const loss = flow.math.reduceSum(flow.math.log(x).mul(w));
+      new flow.optimizer.SGD(rate, { momentum: 0.9 }).minimize(loss);
+      return loss;
+    },
+  );
+  await new flow.train.CheckPoint().init();
+  await job([1, 2]);
+  const before = await defaultSession().read("w");
+  await expect(job([0, 1])).rejects.toThrow(/no variable changed/);
+  expect(await defaultSession().read("w")).toEqual(before);
+});
