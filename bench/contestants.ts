@@ -33,17 +33,17 @@ export function contestants(python: string | undefined): Readonly<Record<string,
     existsSync(here("tfjs/node_modules"))
       ? { command: [...node, ...args], models: false }
       : { missing: "bench/tfjs is not installed (npm run bench:setup)" };
-  const fromPython = (name: string, models: boolean): Contestant =>
+  const fromPython = (name: string): Contestant =>
     python === undefined
       ? { missing: "there is no bench/.venv (npm run bench:setup)" }
-      : { command: [python, here("peers/serve.py"), name], models };
+      : { command: [python, here("peers/serve.py"), name], models: true };
   return {
     onestep: onestep("onnx"),
     "onestep tensorflow": onestep("tensorflow"),
-    "PyTorch eager": fromPython("torch_eager", true),
-    "PyTorch compile": fromPython("torch_compile", true),
-    "TensorFlow graph": fromPython("tensorflow_graph", false),
-    "JAX jit": fromPython("jax_jit", false),
+    "PyTorch eager": fromPython("torch_eager"),
+    "PyTorch compile": fromPython("torch_compile"),
+    "TensorFlow graph": fromPython("tensorflow_graph"),
+    "JAX jit": fromPython("jax_jit"),
     "tfjs-node eager": javascript("tfjs", "tensorflow"),
     "tfjs wasm": javascript("tfjs", "wasm"),
     "tfjs cpu": javascript("tfjs", "cpu"),

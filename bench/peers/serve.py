@@ -16,7 +16,7 @@ sys.path[:0] = [str(here), str(here.parent.parent / "test" / "golden")]
 
 
 def load(name, threads):
-    """Imports the framework and what builds its cases: (version, open_case, open_model or None)."""
+    """Imports the framework and what builds its cases: (version, open_case, open_model)."""
     if name in ("torch_eager", "torch_compile"):
         import torch
 
@@ -39,13 +39,23 @@ def load(name, threads):
         tf.config.threading.set_inter_op_parallelism_threads(1)
         import tensorflow_cases
 
-        return tf.__version__, tensorflow_cases.open_case, None
+        def open_model(*args):
+            import tensorflow_models
+
+            return tensorflow_models.open_model(*args)
+
+        return tf.__version__, tensorflow_cases.open_case, open_model
     if name == "jax_jit":
         import jax
 
         import jax_cases
 
-        return jax.__version__, jax_cases.open_case, None
+        def open_model(*args):
+            import jax_models
+
+            return jax_models.open_model(*args)
+
+        return jax.__version__, jax_cases.open_case, open_model
     raise SystemExit(f"serve.py: unknown peer '{name}'")
 
 
@@ -67,8 +77,6 @@ def answer(message, state):
         imported = time.perf_counter()
         if "layers" in case:
             state["step"] = open_case(case)
-        elif open_model is None:
-            raise ValueError("has no version of the full-size models")
         else:
             state["step"] = open_model(case, threads, message["weights"], message["feeds"])
         end = time.perf_counter()

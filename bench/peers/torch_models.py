@@ -2,25 +2,21 @@
 
 First values come from a checkpoint in OneFlow's layout, so that losses can be compared. Dropout is off, as in the jobs they stand beside.
 """
-import json
-from pathlib import Path
-
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+import variables
 
 
 class Checkpoint:
     """The variables of a directory by their names."""
 
     def __init__(self, folder):
-        self.folder = Path(folder)
+        self.folder = folder
 
     def __call__(self, name):
-        meta = json.loads((self.folder / name / "meta").read_text())
-        values = np.fromfile(self.folder / name / "out", dtype=np.dtype(meta["dtype"]).newbyteorder("<"))
-        return torch.from_numpy(values.reshape(meta["shape"]))
+        return torch.from_numpy(variables.variable(self.folder, name))
 
     @torch.no_grad()
     def fill(self, module, name, names=("weight", "bias"), transposed=False):
@@ -99,7 +95,7 @@ def alexnet(checkpoint):
 
 def convolutional(model, feeds, penalty, compile):
     """The step of `trainNet`: label smoothing 0.1, momentum 0.9 at a rate of 0.01, `penalty` times each parameter in its gradient."""
-    images, labels = (torch.from_numpy(np.load(feeds / f"{i}.npy")) for i in range(2))
+    images, labels = feeds
     labels = labels.long()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=penalty)
     forward = torch.compile(model) if compile else model
@@ -180,7 +176,7 @@ class BertClassifier(nn.Module):
 def bert(checkpoint, feeds, layers, heads, compile):
     """The step of `bertFinetuning`: Adam with bias correction at 5e-5."""
     model = BertClassifier(checkpoint, layers, heads)
-    ids, mask, segments, labels = (torch.from_numpy(np.load(feeds / f"{i}.npy")) for i in range(4))
+    ids, mask, segments, labels = feeds
     labels = labels.long()
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-5)
     forward = torch.compile(model) if compile else model
@@ -219,7 +215,7 @@ class WideDeep(nn.Module):
 def wide_deep(checkpoint, feeds, compile):
     """SparseAdam updates the rows that were read, as LazyAdam does; Adam the rest. Loss: the mean over the rows."""
     model = WideDeep(checkpoint)
-    labels, numbers, wide_ids, deep_ids = (torch.from_numpy(np.load(feeds / f"{i}.npy")) for i in range(4))
+    labels, numbers, wide_ids, deep_ids = feeds
     labels = labels.float()
     sparse = torch.optim.SparseAdam([model.wide.weight, model.deep.weight], lr=0.001)
     dense = torch.optim.Adam(model.dense.parameters(), lr=0.001)
@@ -239,7 +235,7 @@ def wide_deep(checkpoint, feeds, compile):
 
 def open_model(case, threads, weights, feeds, compile):
     """A step of a full-size case on its fixed batch: the mean loss before the update."""
-    checkpoint, feeds = Checkpoint(weights), Path(feeds)
+    checkpoint, feeds = Checkpoint(weights), [torch.from_numpy(feed) for feed in variables.feeds(feeds)]
     name = case["model"]
     if name == "resnet50":
         return convolutional(resnet50(checkpoint), feeds, 1 / 32768, compile)
