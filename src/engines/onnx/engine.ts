@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { bug } from "../../core/errors.js";
 import { type Tensor, zeros } from "../../core/tensor.js";
 import { type Graph, inputsOf, type Node } from "../../graph/graph.js";
@@ -10,6 +9,7 @@ import {
   type QuickRun,
   type Staging,
 } from "../engine.js";
+import { defaultThreads, usableCores } from "../usable-cores.js";
 import { chosenBlockSize } from "./block-size.js";
 import { encodeModel } from "./encode.js";
 import { lower } from "./lower/model.js";
@@ -32,7 +32,7 @@ export const onnx: Engine = {
     return {
       library: `onnxruntime ${runtimeVersion()}`,
       where: libraryPath(),
-      threads: readTuning()?.threads ?? availableParallelism(),
+      threads: readTuning()?.threads ?? usableCores(),
       gpu: false,
       notes:
         kind === "c-api"
@@ -85,7 +85,7 @@ class OnnxSession implements EngineSession {
       );
       const bytes = await encodeModel(model);
       this.options.onModel?.(name, "onnx", bytes);
-      const threads = this.options.threads ?? readTuning()?.threads;
+      const threads = this.options.threads ?? readTuning()?.threads ?? defaultThreads();
       const loaded = await this.runtime.load(bytes, model.inputs, model.outputs, {
         ...(threads === undefined ? {} : { threads }),
         unfit: unfitOptimizers(model),
