@@ -2,6 +2,7 @@ import { arch, cpus, release, type as systemName, totalmem } from "node:os";
 import type { Command } from "commander";
 import type { EngineReport } from "../engines/engine.js";
 import { describeTuning, readTuning, type Tuning, tuningFile } from "../engines/onnx/tuning.js";
+import { usableCores } from "../engines/usable-cores.js";
 import { engineFor, engineNames } from "../job/config.js";
 
 type Finding = { readonly engine: string } & (
@@ -15,6 +16,8 @@ export interface Examination {
   readonly system: string;
   readonly processor: string;
   readonly cores: number;
+  /** Those that this process may keep busy: what its container, if any, leaves it. */
+  readonly usableCores: number;
   readonly memoryGiB: number;
   /** The engine that a program gets that names none. */
   readonly chosen: string;
@@ -41,6 +44,7 @@ export async function examine(onestep: string): Promise<Examination> {
     system: `${systemName()} ${release()} ${arch()}`,
     processor: processors[0]?.model.trim() ?? "unknown",
     cores: processors.length,
+    usableCores: usableCores(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     chosen: process.env.ONESTEP_ENGINE ?? "onnx",
     engines,
@@ -55,6 +59,7 @@ export function describe({
   system,
   processor,
   cores,
+  usableCores: usable,
   memoryGiB,
   chosen,
   engines,
@@ -64,7 +69,7 @@ export function describe({
     `onestep    ${onestep}`,
     `Node       ${node}`,
     `system     ${system}`,
-    `processor  ${processor}, ${cores} cores, ${memoryGiB} GiB`,
+    `processor  ${processor}, ${cores} cores${usable < cores ? ` (${usable} usable here)` : ""}, ${memoryGiB} GiB`,
   ];
   for (const finding of engines) {
     const title = `engine ${finding.engine}${finding.engine === chosen ? " (chosen)" : ""}`;

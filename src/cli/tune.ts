@@ -1,8 +1,9 @@
-import { availableParallelism, cpus } from "node:os";
+import { cpus } from "node:os";
 import { FlowError } from "../core/errors.js";
 import type { Engine, EngineOptions } from "../engines/engine.js";
 import { blockSizes } from "../engines/onnx/block-size.js";
 import { clearTuning, describeTuning, type Tuning, tuningFile, writeTuning } from "../engines/onnx/tuning.js";
+import { usableCores } from "../engines/usable-cores.js";
 import { engineFor } from "../job/config.js";
 import { table } from "./layout.js";
 import {
@@ -224,7 +225,7 @@ export async function tuneCommand({
     reference: await engineFor({ engine: "reference" }),
     cases: [mlp, transformerBlock],
     images: { large: lenetOf(100), small: lenetOf(2) },
-    cores: availableParallelism(),
+    cores: usableCores(),
     measure: (step) => medianOf(step),
     say,
   });

@@ -55,7 +55,7 @@ export function seed(value: number): void {
   session.settings.seed = value;
 }
 
-/** Threads that one native call uses; all cores where not set.  @flow config.compute_thread_pool_size */
+/** Threads that one native call uses; where not set, as many as the machine has cores, or as its container may use.  @flow config.compute_thread_pool_size */
 export function computeThreadPoolSize(threads: number): void {
   const where = "config.computeThreadPoolSize";
   idleSession(where).settings.threads = integer(where, threads, 1);

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { byteSize } from "../../core/dtype.js";
 import { bug } from "../../core/errors.js";
 import { sizeOf } from "../../core/shape.js";
@@ -12,6 +11,7 @@ import {
   type QuickRun,
   type Staging,
 } from "../engine.js";
+import { defaultThreads, usableCores } from "../usable-cores.js";
 import { chosenBlockSize } from "./block-size.js";
 import { encodeModel, type OnnxModel } from "./encode.js";
 import { gateName, type InPlaceModel, updateInPlace } from "./in-place.js";
@@ -35,7 +35,7 @@ export const onnx: Engine = {
     return {
       library: `onnxruntime ${runtimeVersion()}`,
       where: libraryPath(),
-      threads: readTuning()?.threads ?? availableParallelism(),
+      threads: readTuning()?.threads ?? usableCores(),
       gpu: false,
       notes:
         kind === "c-api"
@@ -92,7 +92,7 @@ class OnnxSession implements EngineSession {
       const { model, inPlace } = this.#inPlace(lower(name, graph, block), graph);
       const bytes = await encodeModel({ ...model, nodes: shallowFirst(model.nodes) });
       this.options.onModel?.(name, "onnx", bytes);
-      const threads = this.options.threads ?? readTuning()?.threads;
+      const threads = this.options.threads ?? readTuning()?.threads ?? defaultThreads();
       const loaded = await this.runtime.load(bytes, model.inputs, model.outputs, {
         ...(threads === undefined ? {} : { threads }),
         unfit: unfitOptimizers(model),

@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, cpus } from "node:os";
+import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { cacheFolder } from "../cache-folder.js";
+import { usableCores } from "../usable-cores.js";
 import { runtimeVersion } from "./session/library.js";
 
 /** What a choice was measured on, and counts for. */
@@ -26,7 +27,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../../package.json", imp
 
 export const thisMachine = (): Machine => ({
   processor: cpus()[0]?.model.trim() ?? "unknown",
-  cores: availableParallelism(),
+  cores: usableCores(),
   onnxruntime: runtimeVersion(),
   onestep: version,
 });
@@ -56,7 +57,7 @@ function parsed(text: string): { readonly machine: Partial<Machine>; readonly tu
   try {
     const { machine, threads, blockSize } = JSON.parse(text) as Partial<Tuning & { readonly machine: Machine }>;
     const whole = [threads, blockSize].every((value) => Number.isSafeInteger(value));
-    const known = whole && threads! >= 1 && threads! <= availableParallelism() && [0, 8, 16].includes(blockSize!);
+    const known = whole && threads! >= 1 && threads! <= usableCores() && [0, 8, 16].includes(blockSize!);
     return known && typeof machine === "object" ? { machine, tuning: { threads, blockSize } as Tuning } : undefined;
   } catch {
     return undefined;

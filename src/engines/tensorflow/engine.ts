@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { bug, FlowError } from "../../core/errors.js";
 import { sizeOf } from "../../core/shape.js";
 import { type Tensor, zeros } from "../../core/tensor.js";
@@ -12,6 +11,7 @@ import {
   type Program,
   type Staging,
 } from "../engine.js";
+import { usableCores } from "../usable-cores.js";
 import { fromEdge, toEdge } from "./edge.js";
 import { encodeSavedModel } from "./encode.js";
 import { type Feed, type LoweredJob, type LoweredVariable, lowerJob, lowerVariable } from "./lower/model.js";
@@ -29,7 +29,7 @@ export const tensorflow: Engine = {
     return {
       library: `TensorFlow ${version}, tfjs-node's library`,
       where: path,
-      threads: threads ?? Number(process.env.TF_NUM_INTRAOP_THREADS ?? availableParallelism()),
+      threads: Number(process.env.TF_NUM_INTRAOP_THREADS ?? threads ?? usableCores()),
       gpu,
       notes: [],
     };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { bug, FlowError } from "../../../core/errors.js";
 import type { EngineOptions } from "../../engine.js";
 import { Calls, callAside, cString, type Handle, type Koffi, openKoffi, pointers } from "../../koffi.js";
+import { defaultThreads } from "../../usable-cores.js";
 import type { EdgeType } from "../edge.js";
 import { elementTypes, encodeConfig } from "../encode.js";
 import type { Feed } from "../lower/model.js";
@@ -33,7 +34,7 @@ export interface Runtime {
   readonly gpu: boolean;
   /** Where the library was found. */
   readonly path: string;
-  /** Threads of one op; TensorFlow's own choice where undefined. */
+  /** Threads of one op where the environment does not say; TensorFlow's own choice where undefined. */
   readonly threads: number | undefined;
   load(savedModel: Uint8Array): Promise<Model>;
 }
@@ -42,7 +43,7 @@ let opened: Promise<Runtime> | undefined;
 
 /** TensorFlow's runtime, one for a process: its thread count is that of the first call. */
 export async function openRuntime({ threads }: Pick<EngineOptions, "threads"> = {}): Promise<Runtime> {
-  opened ??= open(threads);
+  opened ??= open(threads ?? defaultThreads());
   opened.catch(() => {
     opened = undefined;
   });
