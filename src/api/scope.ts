@@ -11,4 +11,5 @@ export {
   mirroredView,
   mirroredViewEnabled,
   placement,
+  recompute,
 } from "../job/scope.js";

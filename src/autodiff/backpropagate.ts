@@ -8,7 +8,7 @@ import { add } from "../ops/elementwise.js";
 import { findOp } from "../ops/index.js";
 import { reduceSum } from "../ops/reduce.js";
 import { constantOp } from "../ops/sources.js";
-import { reshape } from "../ops/structure.js";
+import { later, reshape } from "../ops/structure.js";
 
 /**
  * Appends the gradients of `sum(ys)` with respect to each of `xs` to the current graph: reverse-mode differentiation
@@ -22,14 +22,16 @@ export function backpropagate(
   seeds?: readonly Blob[],
 ): readonly (Blob | null)[] {
   const builder = currentBuilder("gradients");
-  const { naming, origin, device } = builder;
+  const { naming, origin, device, region } = builder;
   builder.naming = false;
+  builder.region = () => undefined;
   try {
     return propagate(builder, ys, xs, seeds);
   } finally {
     builder.naming = naming;
     builder.origin = origin;
     builder.device = device;
+    builder.region = region;
   }
 }
 
@@ -41,6 +43,7 @@ function propagate(
 ): readonly (Blob | null)[] {
   const nodes = [...builder.nodes];
   const reached = dependents(nodes, xs);
+  const copies = new Recomputed(builder, nodes);
   const cotangents = new Map<Blob, Blob>();
   const accumulate = (blob: Blob, part: Blob): void => {
     const sum = cotangents.get(blob);
@@ -57,9 +60,10 @@ function propagate(
     const op = findOp(node.op);
     if (op === undefined) throw bug(`gradients met '${node.op}'`);
     if (op.grad === "stop") continue;
+    const seen = copies.of(node, dys.find((dy) => dy !== null)!);
     builder.origin = `the gradient of ${label(node)}`;
     builder.device = () => node.device;
-    const parts = op.grad === undefined ? throughParts(op, node, dys) : op.grad(contextOf(node, dys));
+    const parts = op.grad === undefined ? throughParts(op, seen, dys) : op.grad(contextOf(seen, dys));
     if (parts === undefined) throw missingGradient(node, nodes, xs, ys, reached);
     for (const [i, input] of node.inputs.entries()) {
       const part = parts[i];
@@ -72,6 +76,51 @@ function propagate(
   }
   return xs.map((x) => cotangents.get(x) ?? null);
 }
+
+/** The nodes of regions of recomputation as gradient rules see them: copies, which are computed when a cotangent gets there. */
+class Recomputed {
+  readonly #regions = new Map<number, Node[]>();
+  readonly #copies = new Map<Node, Node>();
+
+  constructor(
+    readonly builder: GraphBuilder,
+    nodes: readonly Node[],
+  ) {
+    for (const node of nodes) {
+      if (node.region === undefined || isGiven(node)) continue;
+      const known = this.#regions.get(node.region);
+      if (known === undefined) this.#regions.set(node.region, [node]);
+      else known.push(node);
+    }
+  }
+
+  /** The node, or its copy where it is in a region; `dy` is the first cotangent that the region gets. */
+  of(node: Node, dy: Blob): Node {
+    if (node.region === undefined || isGiven(node)) return node;
+    if (!this.#copies.has(node)) this.#copy(this.#regions.get(node.region)!, dy);
+    return this.#copies.get(node)!;
+  }
+
+  #copy(region: readonly Node[], dy: Blob): void {
+    const moved = new Map<Blob, Blob>();
+    const inputOf = (blob: Blob): Blob => {
+      const known = moved.get(blob) ?? later(blob, dy);
+      moved.set(blob, known);
+      return known;
+    };
+    for (const node of region) {
+      this.builder.origin = `${label(node)}, computed again`;
+      this.builder.device = () => node.device;
+      const inputs = node.inputs.map(inputOf);
+      const outputs = this.builder.append(node.op, inputs, node.attrs, node.outputs, undefined);
+      this.#copies.set(node, outputs[0]!.node);
+      for (const [i, output] of node.outputs.entries()) moved.set(output, outputs[i]!);
+    }
+  }
+}
+
+/** Whether a node's value is there before the native graph runs. */
+const isGiven = ({ op }: Node): boolean => op === "placeholder" || op === "variable" || findOp(op)?.kind === "host";
 
 const contextOf = (node: Node, dys: readonly (Blob | null)[]): GradContext<Attrs> => ({
   inputs: node.inputs,

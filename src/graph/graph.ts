@@ -15,6 +15,8 @@ export interface Node {
   readonly name: string | undefined;
   /** Where the user placed it, `cpu` or `gpu:0`; absent where nothing was said. Gradients and rewrites stay where their op is. */
   readonly device?: string;
+  /** The region of `scope.recompute` that it is in: a number of its job; absent outside of them. */
+  readonly region?: number;
 }
 
 /** A hidden output tested before a step is committed: every element must lie in [low, high]. */

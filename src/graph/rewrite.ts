@@ -24,6 +24,7 @@ export function rewrite(graph: Graph, context: TraceContext, rule: Rule): Rewrit
       const same = !node.inputs.some((input) => moved.has(input));
       const inputs = same ? node.inputs : node.inputs.map(map);
       builder.device = () => node.device;
+      builder.region = () => node.region;
       const keep = (): readonly Blob[] => {
         if (!same) return builder.append(node.op, inputs, node.attrs, node.outputs, node.name);
         builder.nodes.push(node);

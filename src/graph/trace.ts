@@ -35,6 +35,8 @@ export class GraphBuilder {
   origin: string | undefined;
   /** Tells where the nodes that are added now are placed: `cpu` or `gpu:0`, undefined where nothing was said. */
   device: () => string | undefined = () => undefined;
+  /** Tells the region of recomputation that the nodes that are added now are in. */
+  region: () => number | undefined = () => undefined;
 
   constructor(readonly context: TraceContext) {}
 
@@ -95,6 +97,7 @@ export class GraphBuilder {
     for (const type of types) {
       if (type.shape.length === 0) throw bug(`${op} inferred a rank-0 shape`);
     }
+    const region = this.region();
     const outputs: Blob[] = [];
     const node: Node = {
       op,
@@ -103,6 +106,7 @@ export class GraphBuilder {
       outputs,
       name,
       ...(device === undefined ? {} : { device }),
+      ...(region === undefined ? {} : { region }),
     };
     for (const [index, type] of types.entries()) outputs.push(new Blob(node, index, type));
     Object.freeze(outputs);

@@ -27,16 +27,21 @@ export interface ScopeValue extends Disposable {
 interface Scopes {
   readonly placements: Placement[];
   readonly views: View[];
+  /** Regions of recomputation, numbered in the job. */
+  readonly regions: number[];
 }
 
 const cpu: Placement = Object.freeze({ deviceTag: "cpu", machineDeviceIds: Object.freeze(["0:0"]) });
-const outside: Scopes = { placements: [cpu], views: ["consistent"] };
+const outside: Scopes = { placements: [cpu], views: ["consistent"], regions: [] };
 const ofJobs = new WeakMap<GraphBuilder, Scopes>();
 
 /** Sets the scopes a job's function starts in: what its function config says. */
 export function openScopes(builder: GraphBuilder, { placement, view }: { placement?: Placement; view?: View }): void {
   const placements = [placement ?? outside.placements.at(-1)!];
-  ofJobs.set(builder, { placements, views: [view ?? outside.views.at(-1)!] });
+  const regions: number[] = [];
+  ofJobs.set(builder, { placements, views: [view ?? outside.views.at(-1)!], regions });
+  // Of nested ones the outermost counts.
+  builder.region = () => regions[0];
   builder.device = () => deviceOf(placements.at(-1)!);
 }
 
@@ -130,6 +135,32 @@ export function mirroredView<T>(fn?: () => T): T | ScopeValue {
 function viewed<T>(where: string, view: View, fn: (() => T) | undefined): T | ScopeValue {
   if (fn === undefined && activeBuilder() === undefined) return named({ view });
   return scoped(where, scopes().views, view, fn) as T | ScopeValue;
+}
+
+/**
+ * Runs `fn`, whose activations are not kept for the gradients but computed again for them: memory for time. What comes into `fn` and
+ * what leaves it is kept, so put each block of a deep model into a region of its own: it then needs the memory of its blocks' results
+ * and of one block's activations, and a step about a third more time (a second forward pass). Random masks are the same the second
+ * time, and variables are updated once (batch normalization). Gradients are the same; where an engine merges ops by who else uses a
+ * value, their last bit may differ. A region inside another is part of it. It changes nothing in predict jobs, where nothing is kept.
+ * Without `fn` it holds until the result is disposed: `using _ = flow.scope.recompute()`.
+ * @example
+ * ```ts job
+ * // x = [[1, 2]]
+ * const kernelInitializer = flow.onesInitializer();
+ * const block = (y: flow.Blob, name: string) =>
+ *   flow.scope.recompute(() => flow.layers.dense(flow.math.square(y), 2, { kernelInitializer, name }));
+ * const y = block(block(x, "first"), "second");
+ * flow.gradients(y, [x])[0]!.add(0); // -> [[80, 160]]
+ * ```
+ */
+export function recompute(): Disposable;
+export function recompute<T>(fn: () => T): T;
+export function recompute<T>(fn?: () => T): T | Disposable {
+  const where = "scope.recompute";
+  // The number of its first node.
+  const region = currentBuilder(where).nodes.length;
+  return scoped(where, scopes().regions, region, fn);
 }
 
 const named = (value: { view?: View; placement?: Placement }): ScopeValue =>

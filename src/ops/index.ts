@@ -62,6 +62,7 @@ export const ops = {
   identity: structure.identityOp,
   iota: sources.iotaOp,
   isFinite: elementwise.isFiniteOp,
+  later: structure.laterOp,
   leakyRelu: activation.leakyReluOp,
   less: elementwise.lessOp,
   lessEqual: elementwise.lessEqualOp,

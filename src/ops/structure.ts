@@ -178,6 +178,15 @@ export function observe(x: Blob): Blob {
 }
 export const observeOp = op("observe", { infer: ([x]) => x!, grad: ({ dy }) => [dy], axisOf: elementwise });
 
+/**
+ * `x`, known only when `dy` is. What is computed from it is computed then, and is never merged with the same computed from `x`,
+ * so that the memory of the latter can be given back before.
+ */
+export function later(x: Blob, dy: Blob): Blob {
+  return emit(laterOp, [x, dy], {});
+}
+export const laterOp = op("later", { infer: ([x]) => x!, grad: ({ dy }) => [dy, null] });
+
 // --- unit dimensions -----------------------------------------------------------------------------------------------
 
 /** Options of `squeeze`. */

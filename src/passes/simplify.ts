@@ -66,6 +66,7 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
         : undefined,
   ],
   identity: [(_, [x]) => x],
+  later: [(_, [x]) => (constantValue(x!) === undefined ? undefined : x)], // a constant is not kept
   reshape: [
     (node, [x]) => (sameShape(x!.shape, node.outputs[0]!.shape) ? x : undefined),
     (node, [x]) => (x!.node.op === "reshape" ? reshape(x!.node.inputs[0]!, node.outputs[0]!.shape) : undefined), // reshape(reshape(x)) -> reshape(x)

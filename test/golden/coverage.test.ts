@@ -86,6 +86,7 @@ const reasons: Readonly<Record<string, string>> = {
   ofrecordRawDecoder: "its values are those that Python's protobuf wrote, in test/golden/ofrecord",
   ofrecordReader: "places in files; what lies there is in test/golden/ofrecord",
   observe: "the identity, which keeps a value for watchers",
+  later: "the identity, which waits for a gradient",
   dropout: "drawn at random; what it does with the mask is multiply",
   randomMaskLike: "drawn at random",
   bernoulli: "drawn at random",
@@ -101,6 +102,7 @@ const reasons: Readonly<Record<string, string>> = {
 const gradientReasons: Readonly<Record<string, string>> = {
   avgPoolGrad: "linear: its gradient is avgPool, which conv.json has",
   observe: "the identity",
+  later: "the identity",
 };
 
 test("every op of graphs has a value from outside, and its gradient too, or a reason", () => {

@@ -1,6 +1,6 @@
 import * as flow from "onestep";
 import { iota } from "#src/ops/sources.js";
-import { observe } from "#src/ops/structure.js";
+import { later, observe } from "#src/ops/structure.js";
 import type { Row } from "./rows.js";
 
 const x = { shape: [2, 3, 2] };
@@ -80,6 +80,12 @@ export const rows: readonly Row[] = [
     inputs: [{ shape: [2, 3] }],
     call: (a) => observe(a),
     print: "%1:float[2,3] = observe %0",
+  },
+  {
+    op: "later",
+    inputs: [x, { shape: [3] }],
+    call: (a, dy) => later(a, dy),
+    print: "%2:float[2,3,2] = later %0 %1",
   },
   {
     op: "identity",

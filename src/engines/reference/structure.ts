@@ -5,6 +5,7 @@ import type { Rows } from "./table.js";
 export const structure = {
   broadcastTo: ([x], { shape }) => Float64Array.from(broadcastIndices(x!.shape, shape), (i) => x!.data[i]!),
   identity: ([x]) => x!.data,
+  later: ([x]) => x!.data,
   observe: ([x]) => x!.data,
   reshape: ([x]) => x!.data,
   transpose: ([x], { perm }, [type]) => {

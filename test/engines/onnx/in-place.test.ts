@@ -1,6 +1,9 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as flow from "onestep";
 import { tp } from "onestep";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { updateInPlace } from "#src/engines/onnx/in-place.js";
 import { lower } from "#src/engines/onnx/lower/model.js";
 import { fuse } from "#src/engines/onnx/rewrite.js";
@@ -8,6 +11,8 @@ import { openRuntime } from "#src/engines/onnx/session/runtime.js";
 import { defaultSession } from "#src/job/session.js";
 
 afterEach(() => flow.clearDefaultSession());
+const folder = await mkdtemp(join(tmpdir(), "onestep-in-place-"));
+afterAll(() => rm(folder, { recursive: true }));
 
 // The runtime's own binding has no buffers to write results into.
 const { kind } = await openRuntime();
@@ -80,11 +85,56 @@ async function trained(optimizer: () => flow.optimizer.Optimizer, inPlaceFrom: n
     const [loss, square] = await job(...batch(i));
     calls.push([...loss.data, ...square.data].map(Number));
   }
-  const values = new Map<string, readonly number[]>();
-  for (const { name } of defaultSession().registry.all())
-    values.set(name, [...(await defaultSession().read(name)).data].map(Number));
-  return { calls, values };
+  return { calls, values: await allValues() };
 }
+
+async function allValues(): Promise<ReadonlyMap<string, readonly number[]>> {
+  const session = defaultSession();
+  const values = new Map<string, readonly number[]>();
+  for (const { name } of session.registry.all()) values.set(name, [...(await session.read(name)).data].map(Number));
+  return values;
+}
+
+/** The variables of a job of the session that are updated in place. */
+function inPlaceOf(job: string): readonly string[] {
+  const { graph, context } = defaultSession().job(job).latest.compiled.whole.native;
+  const model = lower(job, fuse(graph, context));
+  return [...updateInPlace(model, new Set(graph.updates.keys()), graph.checks).inPlace].sort();
+}
+
+/** What `run` gives in place, which is what it gives with second buffers. */
+async function same<T>(run: (path: string) => Promise<T>): Promise<T> {
+  const results: T[] = [];
+  for (const inPlaceFrom of [Infinity, 0]) {
+    await flow.clearDefaultSession();
+    flow.config.engine("onnx");
+    flow.config.seed(3);
+    defaultSession().settings.inPlaceFrom = inPlaceFrom;
+    results.push(await run(join(folder, `${runs++}`)));
+  }
+  expect(results[1]).toEqual(results[0]);
+  return results[1]!;
+}
+let runs = 0;
+
+/** A job whose large variables `wide` and `square` others share. */
+function shared(name: string, optimizer: flow.optimizer.Optimizer | undefined, dtype = flow.float, accumulate = 1) {
+  return flow.globalFunction(
+    { type: optimizer === undefined ? "predict" : "train", name, returns: tp.Numpy },
+    [tp.Numpy.Placeholder([4, 8])],
+    (given) => {
+      const initializer = flow.randomNormalInitializer(0, 0.3);
+      const x = flow.cast(given, dtype);
+      const wide = flow.getVariable("wide", { shape: [8, 64], dtype, initializer });
+      const square = flow.getVariable("square", { shape: [64, 64], dtype, initializer });
+      const y = flow.math.tanh(flow.matmul(flow.math.tanh(flow.matmul(x, wide)), square));
+      const loss = flow.math.reduceMean(flow.math.square(y.sub(0.25)));
+      optimizer?.minimize(loss, { accumulate });
+      return flow.cast(loss, flow.float);
+    },
+  );
+}
+const input = (i: number) => Float32Array.from({ length: 32 }, (_, k) => Math.sin(k * 0.9 + i));
 
 describe.each(Object.entries(optimizers))("%s", (_, optimizer) => {
   test("50 steps in place give the bits of 50 with a second buffer", async () => {
@@ -98,12 +148,10 @@ test.runIf(kind === "c-api")("every variable that Adam moves is updated in place
   defaultSession().settings.inPlaceFrom = 0;
   net(optimizers.Adam!);
   await new flow.train.CheckPoint().init();
-  const { compiled } = defaultSession().job("net").latest;
-  const { graph, context } = compiled.whole.native;
-  const model = lower("net", fuse(graph, context));
-  const { inPlace } = updateInPlace(model, new Set(graph.updates.keys()), graph.checks);
+  const inPlace = new Set(inPlaceOf("net"));
+  const updated = [...defaultSession().job("net").latest.compiled.whole.native.graph.updates.keys()];
   // The learning rate of other updates is made from the counter.
-  expect([...graph.updates.keys()].filter((name) => !inPlace.has(name))).toEqual(["System-Train-TrainStep-net"]);
+  expect(updated.filter((name) => !inPlace.has(name))).toEqual(["System-Train-TrainStep-net"]);
 });
 
 test("a step that a label's check refuses changes nothing", async () => {
@@ -148,4 +196,103 @@ test("a numeric check of next values keeps the second buffer, and refuses the st
   const before = await defaultSession().read("w");
   await expect(job([0, 1])).rejects.toThrow(/no variable changed/);
   expect(await defaultSession().read("w")).toEqual(before);
+});
+
+test("two train jobs and a predict job that share variables see each other's steps", async () => {
+  const losses = await same(async () => {
+    const adam = shared("adam", new flow.optimizer.Adam(rate));
+    const momentum = shared("momentum", new flow.optimizer.SGD(rate, { momentum: 0.9 }));
+    const predict = shared("predict", undefined);
+    await new flow.train.CheckPoint().init();
+    // Handed over at once: only the queue keeps them apart.
+    const calls = Array.from({ length: 10 }, (_, i) => [
+      adam(input(i)),
+      predict(input(0)),
+      momentum(input(i)),
+      predict(input(0)),
+    ]);
+    const values = (await Promise.all(calls.flat())).map((value) => value.item());
+    for (const name of ["adam", "momentum"])
+      expect(inPlaceOf(name)).toEqual(expect.arrayContaining(["square", "wide"]));
+    return [values, await allValues()] as const;
+  });
+  const predicted = losses[0].filter((_, i) => i % 2 === 1);
+  expect(new Set(predicted).size).toBe(predicted.length);
+});
+
+test("a save in the background holds the values of its turn, whatever steps run meanwhile", async () => {
+  await same(async (path) => {
+    const job = shared("job", new flow.optimizer.Adam(rate));
+    const checkPoint = new flow.train.CheckPoint();
+    await checkPoint.init();
+    for (let i = 0; i < 3; i++) await job(input(i));
+    const before = await allValues();
+    const saving = checkPoint.save(path, { background: true });
+    const steps = Array.from({ length: 20 }, (_, i) => job(input(i)));
+    await Promise.all([saving, ...steps]);
+    const after = await allValues();
+    expect(after.get("square")).not.toEqual(before.get("square"));
+    await checkPoint.load(path);
+    expect(await allValues()).toEqual(before);
+    return [before, after] as const;
+  });
+});
+
+test("loads and writes between steps count", async () => {
+  await same(async (path) => {
+    const job = shared("job", new flow.optimizer.Adam(rate));
+    const checkPoint = new flow.train.CheckPoint();
+    await checkPoint.init();
+    const first = (await job(input(0))).item();
+    await checkPoint.save(path);
+    const second = (await job(input(1))).item();
+    await checkPoint.load(path);
+    expect((await job(input(1))).item()).toBe(second);
+    await checkPoint.load(path, { resume: false });
+    await checkPoint.load(path);
+    expect((await job(input(1))).item()).toBe(second);
+    await defaultSession().write("square", {
+      dtype: "float32",
+      shape: [64, 64],
+      data: new Float32Array(64 * 64).fill(0.01),
+    });
+    const third = (await job(input(1))).item();
+    expect(third).not.toBe(second);
+    await checkPoint.init();
+    expect((await job(input(0))).item()).toBe(first);
+    return [first, second, third, await allValues()] as const;
+  });
+});
+
+test("accumulated gradients", async () => {
+  await same(async () => {
+    const job = shared("job", new flow.optimizer.Adam(rate), flow.float, 3);
+    await new flow.train.CheckPoint().init();
+    const losses: number[] = [];
+    for (let i = 0; i < 9; i++) losses.push((await job(input(i))).item());
+    // Sums of gradients are added up by a Gemm and set to zeros that nothing computes: they keep a second buffer.
+    expect(inPlaceOf("job")).toEqual(["square", "square-m", "square-v", "wide", "wide-m", "wide-v"]);
+    return [losses, await allValues()] as const;
+  });
+});
+
+test.each([
+  ["float64", flow.float64],
+  ["float16", flow.float16],
+] as const)("%s variables", async (_, dtype) => {
+  await same(async (path) => {
+    const job = shared("job", new flow.optimizer.Adam(rate), dtype);
+    const checkPoint = new flow.train.CheckPoint();
+    await checkPoint.init();
+    const losses: number[] = [];
+    for (let i = 0; i < 5; i++) losses.push((await job(input(i))).item());
+    if (dtype === flow.float64) expect(inPlaceOf("job")).toEqual(expect.arrayContaining(["square", "wide"]));
+    await checkPoint.save(path);
+    const saved = await allValues();
+    losses.push((await job(input(5))).item());
+    await checkPoint.load(path);
+    expect(await allValues()).toEqual(saved);
+    expect((await job(input(5))).item()).toBe(losses.at(-1));
+    return [losses, await allValues()] as const;
+  });
 });

@@ -86,7 +86,7 @@ export class Values {
   lower(node: Node): void {
     const emitter = rows[node.op];
     if (emitter === undefined) throw bug(`the tensorflow engine got op '${node.op}', which has no row`);
-    if (this.#isReordering(node)) return;
+    if (this.#isReordering(node) || this.#isDelay(node, emitter)) return;
     const { images, makesImage } = emitter as Partial<ImageEmitter<never>>;
     if (images !== undefined && isImage(node.inputs[0]!)) {
       this.#lower(
@@ -124,6 +124,15 @@ export class Values {
     if (perm === String(toFirst)) this.#last.set(y!, this.get(x!));
     else if (perm === String(toLast) && this.#last.has(x!)) this.#stored.set(y!, this.#last.get(x!)!);
     else return false;
+    return true;
+  }
+
+  /** `later` leaves an image in the order it has; of its other input only the time counts. */
+  #isDelay(node: Node, emitter: Emitter<never>): boolean {
+    const { op, attrs, inputs: [x, dy], outputs: [y] } = node;
+    if (op !== "later" || !this.#livesLast(x!)) return false;
+    const inputs = [this.#last.get(x!)!, this.#stored.get(dy!) ?? this.#last.get(dy!)!];
+    this.#last.set(y!, [emitter(this.to, inputs, attrs as never, [last(y!)], node)].flat()[0]!);
     return true;
   }
 
