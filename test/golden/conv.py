@@ -196,6 +196,22 @@ def block_cases():
     ]
 
 
+def few_places_cases():
+    """Many filters, few places an image: kernels of one tap and more, strides that leave cells out, dilations, uneven padding, one
+    and three axes."""
+    ones = [1, 1]
+    return [
+        conv_of([3, 16, 2, 3], [24, 16, 1, 1], ones, "VALID", ones),
+        conv_of([2, 16, 5, 6], [16, 16, 1, 1], [2, 2], "VALID", ones),
+        conv_of([5, 18, 4, 4], [16, 18, 3, 3], ones, "SAME", ones),
+        conv_of([2, 16, 9, 8], [20, 16, 3, 3], [2, 2], "SAME", ones),
+        conv_of([3, 16, 7, 9], [16, 16, 2, 3], [1, 2], [[0, 0], [0, 0], [2, 1], [0, 2]], [2, 1]),
+        conv_of([2, 16, 4, 5], [16, 16, 1, 3], ones, [[0, 0], [0, 0], [1, 0], [0, 1]], ones),
+        conv_of([3, 16, 11], [17, 16, 4], [3], "SAME", [1]),
+        conv_of([2, 16, 3, 4, 2], [16, 16, 2, 2, 1], [1, 2, 1], "SAME", [1, 1, 1]),
+    ]
+
+
 result = {
     "conv": some(220, conv_case),
     "pool": some(30, lambda: pool_case("max")) + some(30, lambda: pool_case("avg")),
@@ -206,6 +222,7 @@ result = {
     "pool3d": some(10, lambda: pool_case("max", 3)) + some(10, lambda: pool_case("avg", 3)),
     "transpose": some(24, transpose_case),
     "blocks": block_cases(),
+    "fewPlaces": few_places_cases(),
 }
 path = pathlib.Path(__file__).with_name("conv.json")
 lines = [f'"{k}": [\n' + ",\n".join(json.dumps(c, separators=(",", ":")) for c in v) + "\n]" for k, v in result.items()]

@@ -50,6 +50,7 @@ const golden = JSON.parse(readFileSync(new URL("./conv.json", import.meta.url), 
   readonly conv3d: readonly ConvCase[];
   readonly compatConv2d: readonly ConvCase[];
   readonly blocks: readonly ConvCase[];
+  readonly fewPlaces: readonly ConvCase[];
   readonly pool1d: readonly PoolCase[];
   readonly pool3d: readonly PoolCase[];
   readonly transpose: readonly TransposeCase[];
@@ -111,6 +112,7 @@ const convolutions = {
   conv3d: nn.conv3d,
   compatConv2d: nn.compatConv2d,
   blocks: nn.conv2d,
+  fewPlaces: ((x, ...rest) => [nn.conv1d, nn.conv2d, nn.conv3d][x.shape.length - 3]!(x, ...rest)) as typeof nn.conv2d,
 };
 const poolings = {
   pool: { max: nn.maxPool2d, avg: nn.avgPool2d },
@@ -120,7 +122,7 @@ const poolings = {
 
 for (const form of forms) {
   describe(`${form[0].name} ${form[1]} against PyTorch`, () => {
-    for (const kind of ["conv", "conv1d", "conv3d", "compatConv2d", "blocks"] as const)
+    for (const kind of ["conv", "conv1d", "conv3d", "compatConv2d", "blocks", "fewPlaces"] as const)
       for (const [n, { x, w, y, dx, dw, strides, padding, ...options }] of golden[kind].entries())
         test(`${kind} ${n}: ${JSON.stringify({ x, w, strides, padding, ...options })}`, () =>
           compare(form, [x, w], [y, dx, dw], (a, b) => convolutions[kind](a!, b!, strides, padding, options)));

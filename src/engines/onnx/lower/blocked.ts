@@ -1,5 +1,6 @@
-import { type Shape, sizeOf } from "../../../core/shape.js";
+import { sizeOf } from "../../../core/shape.js";
 import { int, ints, type Lowering } from "./context.js";
+import { type ConvolutionShapes, fewPlaces, hasFewPlaces } from "./few-places.js";
 
 /** A convolution in ONNX's terms: float32, spatial axes last, pads all begins and then all ends. */
 export interface Convolution {
@@ -25,17 +26,20 @@ const placesWorthIt = 4096;
 const tapsWorthPadding = 35;
 
 /**
- * `Conv`, or where channels come in whole blocks, onnxruntime's blocked kernel, which needs no im2col: LeNet's second layer and
+ * `Conv`, or one product where an image has few places, or where channels come in whole blocks, onnxruntime's blocked kernel, which needs no im2col: LeNet's second layer and
  * its input gradient take 0.7 of the time. onnxruntime changes to it on its own only where the filters are constants, which
  * in training they are not.
  */
 export function convolution(
   to: Lowering,
   [x, w, ...bias]: readonly string[],
-  { kernel, strides, dilations, pads, groups }: Convolution,
-  { input, filters, output }: { readonly input: Shape; readonly filters: Shape; readonly output: Shape },
+  attrs: Convolution,
+  shapes: ConvolutionShapes,
 ): string {
+  if (hasFewPlaces(to, attrs, shapes)) return fewPlaces(to, [x!, w!, ...bias], attrs, shapes);
   const { block } = to;
+  const { kernel, strides, dilations, pads, groups } = attrs;
+  const { input, filters, output } = shapes;
   const [out, channels] = filters as [number, number];
   const places = output[0]! * sizeOf(output.slice(2));
   const moving = { kernel_shape: ints(kernel), strides: ints(strides), dilations: ints(dilations) };

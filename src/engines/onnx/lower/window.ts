@@ -1,11 +1,12 @@
 import { allocate } from "../../../core/dtype.js";
-import { sizeOf } from "../../../core/shape.js";
+import { type Shape, sizeOf } from "../../../core/shape.js";
 import type { Blob } from "../../../graph/blob.js";
 import type { Node } from "../../../graph/graph.js";
 import type { ConvAttrs, ConvInputGradAttrs } from "../../../ops/conv.js";
 import { type Window, windowOutputs } from "../../../ops/window.js";
 import { convolution } from "./blocked.js";
 import { type Emitters, int, ints, type Lowering, onlyWhere } from "./context.js";
+import { fewPlacesFilterGradient, fewPlacesInputGradient, hasFewPlaces } from "./few-places.js";
 import { blockedFilterGradient, imagewiseFilterGradient } from "./filter-gradient.js";
 
 /** onnxruntime's convolution and average pooling kernels are for float32. */
@@ -33,6 +34,8 @@ export const window = {
   convInputGrad: onlyWhere(isFloat32, (to, inputs, attrs: ConvInputGradAttrs, [type], node) => {
     const { kernel, strides, dilations, pads, sizes } = attrs;
     const [dy, w] = node.inputs as readonly [Blob, Blob];
+    const shapes = { input: type!.shape, filters: w.shape, output: dy.shape };
+    if (hasFewPlaces(to, attrs, shapes)) return fewPlacesInputGradient(to, inputs, attrs, shapes);
     const outputs = dy.shape.slice(2);
     const n = sizes.length;
     const reach = kernel.map((k, i) => (k - 1) * dilations[i]!);
@@ -40,7 +43,7 @@ export const window = {
     const after = sizes.map((size, i) => size - outputs[i]! + pads[i]!);
     // Without strides it is a convolution with the filters turned round, whose kernel is the faster one.
     if (attrs.groups === 1 && strides.every((s) => s === 1) && [...before, ...after].every((pad) => pad >= 0)) {
-      const turned = to.one("Transpose", [reversed(to, inputs[1]!, w.shape.length, n)], { perm: ints(swapped(n)) });
+      const turned = turnedRound(to, inputs[1]!, w.shape);
       const [out, channels, ...taps] = w.shape;
       return convolution(
         to,
@@ -65,6 +68,8 @@ export const window = {
     (node) => isFloat32(node) && node.attrs.groups === 1,
     (to, [x, dy], attrs: ConvAttrs, [type], node) => {
       const shapes = { input: node.inputs[0]!.shape, output: node.inputs[1]!.shape };
+      const whole = { ...shapes, filters: type!.shape };
+      if (hasFewPlaces(to, attrs, whole)) return fewPlacesFilterGradient(to, [x!, dy!], attrs, whole);
       const better =
         blockedFilterGradient(to, [x!, dy!], attrs, shapes) ?? imagewiseFilterGradient(to, [x!, dy!], attrs, shapes);
       if (better !== undefined) return better;
@@ -175,11 +180,13 @@ export const window = {
 /** The order of axes with the first two swapped. */
 const swapped = (n: number): number[] => [1, 0, ...Array.from({ length: n }, (_, i) => i + 2)];
 
-/** The last `n` axes backwards. */
-function reversed(to: Lowering, x: string, rank: number, n: number): string {
-  const axes = Array.from({ length: n }, (_, i) => rank - n + i);
+/** Filters turned round, with inputs and outputs swapped. */
+function turnedRound(to: Lowering, w: string, shape: Shape): string {
+  const axes = shape.flatMap((size, axis) => (axis > 1 && size > 1 ? [axis] : []));
   const each = (value: number): string => to.ints(axes.map(() => value));
-  return to.one("Slice", [x, each(-1), each(Number.MIN_SAFE_INTEGER), to.ints(axes), each(-1)]);
+  const reversed =
+    axes.length === 0 ? w : to.one("Slice", [w, each(-1), each(Number.MIN_SAFE_INTEGER), to.ints(axes), each(-1)]);
+  return to.one("Transpose", [reversed], { perm: ints(swapped(shape.length - 2)) });
 }
 
 /** Position of tap number `tap` in a kernel. */
