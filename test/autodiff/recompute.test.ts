@@ -31,7 +31,11 @@ function net(around: Around) {
       const tied = flow.getVariable("tied", { shape: [36, 36], initializer: kernelInitializer });
       for (let i = 0; i < 3; i++) {
         flat = around(() => {
-          const hidden = flow.layers.dense(flat, 36, { activation: flow.nn.gelu, name: `dense${i}`, kernelInitializer });
+          const hidden = flow.layers.dense(flat, 36, {
+            activation: flow.math.gelu,
+            name: `dense${i}`,
+            kernelInitializer,
+          });
           return around(() => flow.math.tanh(flow.matmul(hidden, tied)).add(flat));
         });
       }

@@ -118,7 +118,12 @@ async function same<T>(run: (path: string) => Promise<T>): Promise<T> {
 let runs = 0;
 
 /** A job whose large variables `wide` and `square` others share. */
-function shared(name: string, optimizer: flow.optimizer.Optimizer | undefined, dtype = flow.float, accumulate = 1) {
+function shared(
+  name: string,
+  optimizer: flow.optimizer.Optimizer | undefined,
+  dtype: flow.DType = flow.float,
+  accumulate = 1,
+) {
   return flow.globalFunction(
     { type: optimizer === undefined ? "predict" : "train", name, returns: tp.Numpy },
     [tp.Numpy.Placeholder([4, 8])],

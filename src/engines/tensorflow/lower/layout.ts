@@ -129,7 +129,12 @@ export class Values {
 
   /** `later` leaves an image in the order it has; of its other input only the time counts. */
   #isDelay(node: Node, emitter: Emitter<never>): boolean {
-    const { op, attrs, inputs: [x, dy], outputs: [y] } = node;
+    const {
+      op,
+      attrs,
+      inputs: [x, dy],
+      outputs: [y],
+    } = node;
     if (op !== "later" || !this.#livesLast(x!)) return false;
     const inputs = [this.#last.get(x!)!, this.#stored.get(dy!) ?? this.#last.get(dy!)!];
     this.#last.set(y!, [emitter(this.to, inputs, attrs as never, [last(y!)], node)].flat()[0]!);
