@@ -102,7 +102,35 @@ test("every folder has a row", () => {
 });
 
 test("importing the package loads no engine, and none but Node's own packages", () => {
-  const built = fileURLToPath(new URL("../dist", import.meta.url));
+  // build/ has the modules one by one; dist/ has them in bundles.
+  const { modules, packages } = loadedBy("build");
+  expect(modules).toContain("job/session.js");
+  expect(modules.filter((file) => file.startsWith("engines/"))).toEqual(["engines/onnx/versions.js"]); // numbers alone
+  expect(packages.filter((name) => !name.startsWith("node:"))).toEqual([]);
+});
+
+test("importing the built package loads two files", () => {
+  const { modules, packages } = loadedBy("dist");
+  expect(modules).toEqual(["index.js", "bundle/onestep.js"]);
+  expect(packages.filter((name) => !name.startsWith("node:"))).toEqual([]);
+});
+
+test("whatever module is imported, there is one copy of it, and namespaces are closed", async () => {
+  const flow = await import("onestep");
+  const { FlowError } = await import("#src/core/errors.js");
+  const math = await import("#src/api/math.js");
+  expect(flow.FlowError).toBe(FlowError);
+  expect(Object.keys(flow.math)).toEqual(Object.keys(math));
+  expect(flow.math.add).toBe(math.add);
+  expect(Object.prototype.toString.call(flow.math)).toBe("[object Module]");
+  expect(Object.getPrototypeOf(flow.math)).toBeNull();
+  expect(() => Object.assign(flow.math, { add: undefined })).toThrow(TypeError);
+  expect(() => Object.assign(flow.math, { plus: undefined })).toThrow(TypeError);
+});
+
+/** The files of a folder that its index.js loads at once, and the packages. */
+function loadedBy(folder: string): { readonly modules: readonly string[]; readonly packages: readonly string[] } {
+  const built = fileURLToPath(new URL(`../${folder}`, import.meta.url));
   const seen = new Set<string>();
   const packages = new Set<string>();
   const visit = (file: string): void => {
@@ -116,7 +144,5 @@ test("importing the package loads no engine, and none but Node's own packages", 
   };
   visit(join(built, "index.js"));
   const modules = [...seen].map((file) => relative(built, file).replaceAll("\\", "/"));
-  expect(modules).toContain("job/session.js");
-  expect(modules.filter((file) => file.startsWith("engines/"))).toEqual(["engines/onnx/versions.js"]); // numbers alone
-  expect([...packages].filter((name) => !name.startsWith("node:"))).toEqual([]);
-});
+  return { modules, packages: [...packages] };
+}

@@ -8,8 +8,15 @@ import { lookAt, type OpenFile, openFile } from "./small-calls.js";
 // Hashing 1 MiB takes a millisecond or two; between pieces the event loop turns.
 export const PIECE = 1 << 20;
 
+/** What is used of fs-extra, whose own types a user's compiler does not find. */
+interface FsExtra {
+  rename(from: string, to: string): Promise<void>;
+  /** A file, or a folder with all in it; nothing where there is none. */
+  remove(path: string): Promise<void>;
+}
+
 /** fs-extra, which takes 20 ms to load: what only imports the package does not wait for it. */
-export const fsExtra = async (): Promise<typeof import("fs-extra")> => (await import("fs-extra")).default;
+export const fsExtra = async (): Promise<FsExtra> => (await import("fs-extra")).default;
 
 /** The code of a system error (`ENOENT`, ...), or undefined for every other value. */
 export function errnoOf(error: unknown): string | undefined {

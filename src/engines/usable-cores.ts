@@ -23,7 +23,7 @@ export function defaultThreads(usable = usableCores(), machine = cpus().length):
 
 /** Processor time for each unit of time that the process's control groups and those above them grant; Infinity where none limits it. */
 function grantedCores(read: ReadText): number {
-  const groups = (read("/proc/self/cgroup") ?? "").split("\n").map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
+  const groups = (read("/proc/self/cgroup") ?? "").split("\n").map((line) => line.split(":"));
   let least = Infinity;
   for (const line of (read("/proc/self/mountinfo") ?? "").split("\n")) {
     const [place, system] = line.split(" - ");
@@ -31,9 +31,9 @@ function grantedCores(read: ReadText): number {
     const [type, , options = ""] = system?.split(" ") ?? [];
     const version2 = type === "cgroup2";
     if (mount === undefined || !(version2 || (type === "cgroup" && options.split(",").includes("cpu")))) continue;
-    const group = groups.find((entry) => (version2 ? entry?.[1] === "" : entry?.[1]!.split(",").includes("cpu")));
-    if (group === undefined || group === null) continue;
-    for (let folder = mount + below(root!, group[2]!); ; folder = posix.dirname(folder)) {
+    const group = groups.find(([, of]) => (version2 ? of === "" : of?.split(",").includes("cpu")));
+    if (group === undefined) continue;
+    for (let folder = mount + below(root!, group.slice(2).join(":")); ; folder = posix.dirname(folder)) {
       least = Math.min(least, version2 ? quota2(folder, read) : quota1(folder, read));
       if (folder.length <= mount.length) break;
     }
