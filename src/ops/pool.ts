@@ -1,6 +1,6 @@
 import type { DType } from "../core/dtype.js";
 import { checkOptions, FlowError } from "../core/errors.js";
-import { type Shape, sizeOf } from "../core/shape.js";
+import { type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
 import { emit, emitAll } from "../graph/trace.js";
 import { requireImages, toChannelsFirst, toChannelsLast } from "./conv.js";
@@ -246,6 +246,9 @@ export const avgPoolGradOp = decomposable("avgPoolGrad", {
   decompose: ([dy], attrs) => {
     const { sizes, kernel } = attrs;
     const shares = divide(dy!, cellsInside(dy!.dtype, sizes, attrs));
+    // One window over everything.
+    if (sameShape(kernel, sizes) && attrs.pads.every((pad) => pad === 0))
+      return [broadcastTo(shares, [...dy!.shape.slice(0, dy!.shape.length - sizes.length), ...sizes])];
     const spread = broadcastTo(reshape(shares, [1, ...dy!.shape]), [sizeOf(kernel), ...dy!.shape]);
     return [fold(spread, windowOf(attrs), sizes)];
   },

@@ -47,6 +47,7 @@ export function convolution(
     block === undefined ||
     groups !== 1 ||
     kernel.length !== 2 ||
+    sizeOf(kernel) === 1 ||
     out % block !== 0 ||
     channels % block !== 0 ||
     places < placesWorthIt
