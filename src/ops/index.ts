@@ -8,6 +8,7 @@ import * as elementwise from "./elementwise.js";
 import * as indexing from "./indexing.js";
 import * as linalg from "./linalg.js";
 import * as loss from "./loss.js";
+import * as norm from "./norm.js";
 import * as parts from "./parts.js";
 import * as pipeline from "./pipeline.js";
 import * as pool from "./pool.js";
@@ -105,6 +106,7 @@ export const ops = {
   softplus: activation.softplusOp,
   sparseSoftmaxCrossEntropy: loss.sparseSoftmaxCrossEntropyOp,
   sqrt: unary.sqrtOp,
+  standardize: norm.standardizeOp,
   subtract: elementwise.subtractOp,
   tan: unary.tanOp,
   tanh: unary.tanhOp,

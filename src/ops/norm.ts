@@ -1,9 +1,10 @@
 import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
-import { sameShape } from "../core/shape.js";
-import type { Blob } from "../graph/blob.js";
-import { textOf } from "../graph/trace.js";
+import { sameShape, sizeOf } from "../core/shape.js";
+import type { Blob, BlobType } from "../graph/blob.js";
+import { emit, textOf } from "../graph/trace.js";
 import {
   broadcastType,
+  decomposable,
   type Named,
   normalizeAxes,
   normalizeAxis,
@@ -12,7 +13,7 @@ import {
   requireFloat,
   requireNumber,
 } from "./define.js";
-import { add, divide, maximum, multiply, square, subtract } from "./elementwise.js";
+import { add, divide, maximum, multiply, negative, square, subtract } from "./elementwise.js";
 import { reduceMean, reduceSum } from "./reduce.js";
 import { reshape } from "./structure.js";
 import { rsqrt, sqrt } from "./unary.js";
@@ -124,16 +125,44 @@ export function layerNorm(inputs: Blob, options: LayerNormOptions = {}): Blob {
         `layerNorm: ${what} is ${textOf(blob)}, expected [${params.join(",")}], the dimensions of ${textOf(inputs)} from axis ${beginParamsAxis} on`,
       );
   }
-  const axes = Array.from({ length: rank - begin }, (_, i) => begin + i);
-  const mean = reduceMean(inputs, { axis: axes, keepdims: true });
-  const centered = subtract(inputs, mean);
-  const deviation = sqrt(add(reduceMean(square(centered), { axis: axes, keepdims: true }), epsilon));
   const named = name === undefined ? {} : { name };
-  if (gamma === undefined && beta === undefined) return divide(centered, deviation, named);
-  const normal = divide(centered, deviation);
+  if (gamma === undefined && beta === undefined) return emit(standardizeOp, [inputs], { begin, epsilon }, name);
+  const normal = emit(standardizeOp, [inputs], { begin, epsilon });
   if (gamma === undefined) return add(normal, beta!, named);
   return beta === undefined ? multiply(normal, gamma, named) : add(multiply(normal, gamma), beta, named);
 }
+
+type StandardizeAttrs = { readonly begin: number; readonly epsilon: number };
+
+const axesFrom = (x: Blob, begin: number): readonly number[] =>
+  x.shape.flatMap((_, axis) => (axis < begin ? [] : [axis]));
+
+/**
+ * `n = (x - mean) inv` and `inv = 1 / sqrt(variance + epsilon)`, statistics over the axes from `begin` on. The gradient needs no more
+ * than these two: `inv (dn - mean(dn) - n (mean(dn n) + inv dinv / size))`.
+ */
+export const standardizeOp = decomposable("standardize", {
+  infer: ([x]: readonly Blob[], { begin }: StandardizeAttrs): readonly BlobType[] => {
+    requireFloat("standardize", x!);
+    return [x!, { dtype: x!.dtype, shape: x!.shape.map((size, axis) => (axis < begin ? size : 1)) }];
+  },
+  grad: ({ inputs: [x], outputs: [n, inverse], dys: [dn, dInverse], attrs: { begin } }) => {
+    const over = { axis: axesFrom(x!, begin), keepdims: true };
+    const size = sizeOf(x!.shape.slice(begin));
+    const ofInverse = dInverse == null ? undefined : multiply(multiply(inverse!, dInverse), 1 / size);
+    if (dn == null) return [negative(multiply(inverse!, multiply(n!, ofInverse!)))];
+    const along = reduceMean(multiply(dn, n!), over);
+    const slope = ofInverse === undefined ? along : add(along, ofInverse);
+    return [multiply(subtract(subtract(dn, reduceMean(dn, over)), multiply(n!, slope)), inverse!)];
+  },
+  axisOf: (axis, _, { begin }) => (axis < begin ? axis : undefined),
+  decompose: ([x], { begin, epsilon }) => {
+    const over = { axis: axesFrom(x!, begin), keepdims: true };
+    const centered = subtract(x!, reduceMean(x!, over));
+    const inverse = rsqrt(add(reduceMean(square(centered), over), epsilon));
+    return [multiply(centered, inverse), inverse];
+  },
+});
 
 /** Options of `layerNormGrad`. */
 export interface LayerNormGradOptions extends Named {

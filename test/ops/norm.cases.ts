@@ -1,5 +1,7 @@
 import * as flow from "onestep";
 import { backpropagate } from "#src/autodiff/backpropagate.js";
+import { emitAll } from "#src/graph/trace.js";
+import { standardizeOp } from "#src/ops/norm.js";
 import type { Row } from "./rows.js";
 
 const { layers, nn, math } = flow;
@@ -54,6 +56,19 @@ export const rows: readonly Row[] = [
     call: (x, gamma) => nn.layerNorm(x, { gamma, beginParamsAxis: 1, epsilon: 0.1 }),
   },
   { op: "layerNorm", inputs: [{ shape: [3, 5] }], call: (x) => nn.layerNorm(x, { epsilon: 0.5 }) },
+  {
+    op: "standardize",
+    inputs: [{ shape: [2, 3, 4] }],
+    call: (x) => {
+      const [normal, inverse] = emitAll(standardizeOp, [x], { begin: 1, epsilon: 0.1 });
+      return math.add(normal!, math.square(inverse!));
+    },
+  },
+  {
+    op: "standardize",
+    inputs: [{ shape: [2, 3, 4] }],
+    call: (x) => emitAll(standardizeOp, [x], { begin: 2, epsilon: 0.1 })[1]!,
+  },
   {
     op: "l2Normalize",
     inputs: [{ shape: [3, 4] }],

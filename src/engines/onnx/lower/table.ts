@@ -7,6 +7,7 @@ import { elementwise } from "./elementwise.js";
 import { indexing } from "./indexing.js";
 import { linalg } from "./linalg.js";
 import { loss } from "./loss.js";
+import { norm } from "./norm.js";
 import { parts } from "./parts.js";
 import { reduceRows } from "./reduce.js";
 import { sources } from "./sources.js";
@@ -23,6 +24,7 @@ export const table: Emitters = {
   ...linalg,
   ...loss,
   ...indexing,
+  ...norm,
   ...parts,
   ...reduceRows,
   ...sources,
