@@ -51,8 +51,10 @@ for (const { op, attrs, inputs, grads } of [...readCases("ops.json"), ...readCas
   see(op, [...inputs], (...blobs) => call(op, attrs, blobs), grads?.some((g) => g !== null) ?? false);
 
 // conv.test.ts runs all of them, values and gradients; the kinds are what counts here.
-const names: Readonly<Record<string, (kind: string) => string>> = {
+const names: Readonly<Record<string, (kind: string, axes: number) => string>> = {
   conv: () => "conv2d",
+  blocks: () => "conv2d",
+  fewPlaces: (_, axes) => `conv${axes}d`,
   pool: (kind) => `${kind}Pool2d`,
   pool1d: (kind) => `${kind}Pool1d`,
   pool3d: (kind) => `${kind}Pool3d`,
@@ -66,7 +68,7 @@ for (const [file, some] of Object.entries(windows)) {
       gradients.add("conv2dTranspose");
       continue;
     }
-    const name = names[file]?.(kind) ?? file;
+    const name = names[file]?.(kind, x.length - 2) ?? file;
     const fn = flow.nn[name as "conv2d"];
     const pool = flow.nn[name as "maxPool2d"];
     if (w === undefined)

@@ -83,7 +83,8 @@ export const rows: readonly Row[] = [
   },
   {
     op: "later",
-    inputs: [x, { shape: [3] }],
+    // Of the second only the time counts: it has no derivative.
+    inputs: [x, { shape: [3], dtype: "int32" }],
     call: (a, dy) => later(a, dy),
     print: "%2:float[2,3,2] = later %0 %1",
   },
