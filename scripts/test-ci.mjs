@@ -197,6 +197,14 @@ try {
         : `accuracies ${accuracies}`;
     },
   });
+  step(
+    "benchmark, smoke",
+    tsx(join(root, "bench", "main.ts"), "--rounds", "1", "--cases", "tiny", "--peers", "onestep tensorflow", "--out", join(scratch, "bench")),
+    {
+      expect: (out) =>
+        /^\| onestep \|/m.test(out) && /^\| onestep tensorflow \|/m.test(out) ? undefined : "a peer is missing",
+    },
+  );
   step("README program from the packed tarball", [process.execPath, [join(root, "scripts", "pack-test.mjs")]]);
   // What takes long and holds on any engine and binding is left to `npm test`.
   const once = ["resume", "interrupt", "server", "event-loop"].flatMap((name) => [

@@ -2,25 +2,25 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isMainThread } from "node:worker_threads";
-import { awaitLoader, type System } from "./system.js";
+import { resolveNow, type System } from "./system.js";
 
 // TensorFlow 2.21 says this on standard error at any log level, before it has read the level.
 const noise =
   /^(WARNING: All log messages before absl::InitializeLog\(\)|[IW]\d{4} .*\] (oneDNN|This TensorFlow binary) )/;
 
 /**
- * Leads standard error aside until the function that it gives is called, or the process exits; then all but TensorFlow's start-up
- * lines comes out. Nothing is led aside on Windows, and on a thread of the program's own, whose end could come before the way back.
+ * Leads standard error aside while the first of `libraries` that can be is loaded: until the function that it gives is called, or the
+ * process exits; then all but TensorFlow's start-up lines comes out. Nothing is led aside on Windows, and on a thread of the
+ * program's own, whose end could come before the way back.
  */
-export function quiet(system: System): () => void {
+export function quiet(system: System, libraries: readonly string[]): () => void {
   const { posix } = system;
   if (posix === undefined || !isMainThread) return () => {};
   const aside = nameless();
   const before = posix.dup(2);
   posix.dup2(aside, 2);
   const loud = (): void => {
-    process.off("exit", loud);
-    awaitLoader(system);
+    process.off("exit", loudAtExit);
     posix.dup2(before, 2);
     closeSync(before);
     const text = Buffer.alloc(fstatSync(aside).size);
@@ -28,7 +28,12 @@ export function quiet(system: System): () => void {
     closeSync(aside);
     for (const line of text.toString().split(/(?<=\n)/)) if (!noise.test(line)) writeSync(2, line);
   };
-  process.on("exit", loud);
+  // The thread that loads goes on to the end, whether it has begun or not: here it is waited for, or done before.
+  const loudAtExit = (): void => {
+    libraries.some((path) => posix.dlopen(path, resolveNow));
+    loud();
+  };
+  process.on("exit", loudAtExit);
   return loud;
 }
 

@@ -66,7 +66,7 @@ async function open(threads: number | undefined): Promise<Runtime> {
     );
   const system = openSystem(koffi);
   let first: FlowError | undefined;
-  const loud = quiet(system);
+  const loud = quiet(system, libraries);
   try {
     for (const path of libraries) {
       try {

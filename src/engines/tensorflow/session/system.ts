@@ -19,10 +19,6 @@ export interface Posix {
 
 // dlfcn.h
 export const resolveNow = 2;
-const noLoad = process.platform === "darwin" ? 0x10 : 4;
-
-/** Returns when no library is being loaded any more: the loader's lock is free. */
-export const awaitLoader = ({ posix }: System): void => void posix?.dlopen("", resolveNow | noLoad);
 
 export function openSystem(koffi: Koffi): System {
   const windows = process.platform === "win32";
