@@ -1,8 +1,11 @@
 import * as flow from "onestep";
 import { tp } from "onestep";
-import { expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { defaultSession } from "#src/job/session.js";
 import { failure, tinyImages, tinyJob, tinyLabels } from "./support.js";
+
+// The other engines make no call at once.
+beforeEach(() => flow.config.engine("onnx"));
 
 /** Makes steps until the next call is made at once; it must be made before the event loop is due. */
 async function untilQuick(name: string, step: () => Promise<unknown>): Promise<void> {
