@@ -90,8 +90,9 @@ class OnnxSession implements EngineSession {
       );
       const block = convolves ? await chosenBlockSize(this.runtime, this.options.blockSize) : undefined;
       const { model, inPlace } = this.#inPlace(lower(name, graph, block), graph);
+      // As a file for others it has its nodes in the order of their dependence.
+      this.options.onModel?.(name, "onnx", await encodeModel(model));
       const bytes = await encodeModel({ ...model, nodes: shallowFirst(model.nodes) });
-      this.options.onModel?.(name, "onnx", bytes);
       const threads = this.options.threads ?? readTuning()?.threads ?? defaultThreads();
       const loaded = await this.runtime.load(bytes, model.inputs, model.outputs, {
         ...(threads === undefined ? {} : { threads }),
