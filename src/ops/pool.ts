@@ -236,6 +236,10 @@ export const avgPoolOp = decomposable("avgPool", {
 
 export type AvgPoolGradAttrs = Window & { readonly sizes: Shape };
 
+/** Whether one window lies over everything. */
+export const isOneWindow = ({ kernel, sizes, pads }: AvgPoolGradAttrs): boolean =>
+  sameShape(kernel, sizes) && pads.every((pad) => pad === 0);
+
 /** The cotangent of `avgPool`'s input of spatial `sizes`: each window's cells inside get equal shares of its `dy`. */
 export const avgPoolGradOp = decomposable("avgPoolGrad", {
   infer: ([dy], { sizes }: AvgPoolGradAttrs): BlobType => ({
@@ -246,8 +250,7 @@ export const avgPoolGradOp = decomposable("avgPoolGrad", {
   decompose: ([dy], attrs) => {
     const { sizes, kernel } = attrs;
     const shares = divide(dy!, cellsInside(dy!.dtype, sizes, attrs));
-    // One window over everything.
-    if (sameShape(kernel, sizes) && attrs.pads.every((pad) => pad === 0))
+    if (isOneWindow(attrs))
       return [broadcastTo(shares, [...dy!.shape.slice(0, dy!.shape.length - sizes.length), ...sizes])];
     const spread = broadcastTo(reshape(shares, [1, ...dy!.shape]), [sizeOf(kernel), ...dy!.shape]);
     return [fold(spread, windowOf(attrs), sizes)];

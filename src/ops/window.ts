@@ -31,6 +31,18 @@ export function windowOutputs(sizes: Shape, { kernel, strides, dilations, pads }
   );
 }
 
+/** Of each axis and place of the window: how many of its taps lie inside `sizes`. */
+export function tapsInside(sizes: Shape, window: Window): number[][] {
+  const { kernel, strides, dilations, pads } = window;
+  return windowOutputs(sizes, window).map((places, axis) =>
+    Array.from({ length: places }, (_, place) => {
+      const start = place * strides[axis]! - pads[axis]!;
+      const taps = Array.from({ length: kernel[axis]! }, (_, tap) => start + tap * dilations[axis]!);
+      return taps.filter((at) => at >= 0 && at < sizes[axis]!).length;
+    }),
+  );
+}
+
 /** A number of at least `least`, or one per spatial axis, as an array. */
 export function perAxis(
   where: string,

@@ -8,6 +8,8 @@ import type { Row } from "./rows.js";
 const { layers, nn } = flow;
 const window = { kernel: [3, 2], strides: [2, 1], dilations: [1, 2], pads: [1, 0, 2, 1] };
 
+const inf = Infinity;
+
 export const rows: readonly Row[] = [
   {
     op: "samePadding",
@@ -184,6 +186,30 @@ export const rows: readonly Row[] = [
     },
     print:
       "%1:float[2,3,5,4] = avgPoolGrad %0 {kernel=[3,2], strides=[2,1], dilations=[1,1], pads=[1,1,1,0], sizes=[5,4]}",
+  },
+  {
+    op: "avgPoolGrad",
+    inputs: [{ shape: [2, 1, 1, 2] }],
+    call: (dy) => {
+      const attrs = { kernel: [3, 3], strides: [2, 2], dilations: [1, 1], pads: [0, 0, 0, 0], sizes: [4, 5] };
+      return emit(avgPoolGradOp, [dy], attrs);
+    },
+    print:
+      "%1:float[2,1,4,5] = avgPoolGrad %0 {kernel=[3,3], strides=[2,2], dilations=[1,1], pads=[0,0,0,0], sizes=[4,5]}",
+    exact: [
+      {
+        // What is infinite reaches its own cells alone.
+        inputs: [{ shape: [1, 1, 1, 2], data: [9, inf] }],
+        output: [1, 1, inf, inf, inf, 1, 1, inf, inf, inf, 1, 1, inf, inf, inf, 0, 0, 0, 0, 0],
+      },
+    ],
+  },
+  {
+    // Windows overlap; the last row belongs to none.
+    op: "avgPool",
+    inputs: [{ shape: [2, 2, 6, 7] }],
+    call: (x) => nn.avgPool2d(x, 3, 2, "VALID"),
+    print: "%1:float[2,2,2,3] = avgPool %0 {kernel=[3,3], strides=[2,2], dilations=[1,1], pads=[0,0,0,0]}",
   },
   {
     op: "avgPool",

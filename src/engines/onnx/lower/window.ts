@@ -3,7 +3,8 @@ import { type Shape, sizeOf } from "../../../core/shape.js";
 import type { Blob } from "../../../graph/blob.js";
 import type { Node } from "../../../graph/graph.js";
 import type { ConvAttrs, ConvInputGradAttrs } from "../../../ops/conv.js";
-import { type Window, windowOutputs } from "../../../ops/window.js";
+import { type AvgPoolGradAttrs, isOneWindow } from "../../../ops/pool.js";
+import { tapsInside, type Window, windowOutputs } from "../../../ops/window.js";
 import { convolution } from "./blocked.js";
 import { type Emitters, int, ints, type Lowering, onlyWhere } from "./context.js";
 import { fewPlacesFilterGradient, fewPlacesInputGradient, hasFewPlaces } from "./few-places.js";
@@ -174,6 +175,35 @@ export const window = {
   },
   avgPool: onlyWhere(isFloat32, (to, inputs, attrs: Window) =>
     to.one("AveragePool", inputs, { ...windowAttributes(attrs), count_include_pad: int(0) }),
+  ),
+  // A copy a tap of each share, added at their places by one kernel: AlexNet's three at batch 32 take 16 ms, folded tap by tap 390.
+  avgPoolGrad: onlyWhere(
+    (node) => {
+      const attrs = node.attrs as AvgPoolGradAttrs;
+      return isFloat32(node) && attrs.kernel.length === 2 && !isOneWindow(attrs);
+    },
+    (to, [dy], { sizes, ...attrs }: AvgPoolGradAttrs, [type], node) => {
+      const { kernel, strides, dilations, pads } = attrs;
+      const [rows, columns] = tapsInside(sizes, attrs) as [number[], number[]];
+      const taps = sizeOf(kernel);
+      const inside = new Float32Array(rows.flatMap((row) => columns.map((column) => row * column)));
+      const shares = inside.every((count) => count === taps)
+        ? to.one("Div", [dy!, scalar(to, "float32", taps)])
+        : to.one("Div", [dy!, to.tensor({ dtype: "float32", shape: [rows.length, columns.length], data: inside })]);
+      const images = sizeOf(node.inputs[0]!.shape.slice(0, -2));
+      const apart = to.one("Reshape", [shares, to.ints([images, 1, inside.length])]);
+      const copies = to.one("Expand", [apart, to.ints([images, taps, inside.length])]);
+      const whole = to.one(
+        "Col2Im",
+        [to.one("Reshape", [copies, to.ints([1, images * taps, inside.length])]), to.ints(sizes), to.ints(kernel)],
+        {
+          strides: ints(strides),
+          dilations: ints(dilations),
+          pads: ints(pads),
+        },
+      );
+      return to.one("Reshape", [whole, to.ints(type!.shape)]);
+    },
   ),
 } satisfies Partial<Emitters>;
 

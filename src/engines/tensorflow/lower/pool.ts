@@ -2,7 +2,7 @@ import type { DType } from "../../../core/dtype.js";
 import type { Shape } from "../../../core/shape.js";
 import { sizeOf } from "../../../core/shape.js";
 import type { Window } from "../../../ops/window.js";
-import { windowOutputs } from "../../../ops/window.js";
+import { tapsInside } from "../../../ops/window.js";
 import { type Emitters, ints, type Lowering, type } from "./context.js";
 import { isSame, isUnpadded, onImages, windowAttributes } from "./images.js";
 import { pad, slice } from "./parts.js";
@@ -18,14 +18,9 @@ const poolAttributes = (dtype: DType, sizes: Shape, window: Window) => ({
 const averages = (sizes: Shape, window: Window): boolean => isUnpadded(window) || isSame(sizes, window);
 
 /** Of each place: the window's size over its cells inside. */
-function corrections(to: Lowering, dtype: DType, sizes: Shape, { kernel, strides, pads }: Window): string {
-  const inside = (axis: number): number[] =>
-    Array.from({ length: windowOutputs(sizes, { kernel, strides, dilations: [1, 1], pads })[axis]! }, (_, place) => {
-      const start = place * strides[axis]! - pads[axis]!;
-      return Math.min(start + kernel[axis]!, sizes[axis]!) - Math.max(start, 0);
-    });
-  const [rows, columns] = [inside(0), inside(1)];
-  const values = rows.flatMap((row) => columns.map((column) => sizeOf(kernel) / (row * column)));
+function corrections(to: Lowering, dtype: DType, sizes: Shape, window: Window): string {
+  const [rows, columns] = tapsInside(sizes, window) as [number[], number[]];
+  const values = rows.flatMap((row) => columns.map((column) => sizeOf(window.kernel) / (row * column)));
   const data = dtype === "float64" ? Float64Array.from(values) : Float32Array.from(values);
   return to.tensor({ dtype, shape: [1, rows.length, columns.length, 1], data } as Parameters<Lowering["tensor"]>[0]);
 }
