@@ -48,10 +48,10 @@ export class Lowering {
     return this.nodeOf(op, inputs, attributes, domain === undefined ? {} : { domain })[0]!;
   }
 
-  /** As `one`, for a node that others may have asked for: it is made once. */
-  once(op: string, inputs: readonly string[]): string {
-    const key = [op, ...inputs].join(" ");
-    const known = this.#once.get(key) ?? this.one(op, inputs);
+  /** As `one`, for what several ops may ask for: equal nodes are made once. */
+  once(op: string, inputs: readonly string[], attributes: OnnxNode["attributes"] = {}): string {
+    const key = JSON.stringify([op, inputs, attributes]);
+    const known = this.#once.get(key) ?? this.one(op, inputs, attributes);
     this.#once.set(key, known);
     return known;
   }
