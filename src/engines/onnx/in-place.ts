@@ -1,6 +1,7 @@
-import { allocate } from "../../core/dtype.js";
+import { allocate, type DType } from "../../core/dtype.js";
 import { sizeOf } from "../../core/shape.js";
-import type { Tensor } from "../../core/tensor.js";
+import { type Tensor, zeros } from "../../core/tensor.js";
+import type { BlobType } from "../../graph/blob.js";
 import { type OnnxModel, type OnnxNode, onnxElementType } from "./encode.js";
 
 /** The range of a check's values, in the order of the model's checks. */
@@ -47,8 +48,9 @@ const views = new Set(["Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"]
 /**
  * Lets the next values of `candidates` be written over the old ones. All that is not part of an update runs before all that
  * is, by dependence on data and not by an order that onnxruntime happens to choose: an element of every result that nothing
- * but updates uses goes into a token, a zero, which is added to the shape that a Reshape (no copy) gives each operand of an
- * update. The token comes out of a gate that fails where a check does, so a step that a check refuses has written nothing.
+ * but updates uses goes into a token, a zero, which is added to the shape that a Reshape (no copy) gives an operand of each
+ * node of an update that would not wait otherwise: a number that many share, if there is one. The token comes out of a gate that
+ * fails where a check does, so a step that a check refuses has written nothing.
  * A variable whose updates read it in a way that is not surely safe is left out. `model` has its nodes in the order of the graph.
  */
 export function updateInPlace(
@@ -95,19 +97,19 @@ export function updateInPlace(
       name.startsWith("check:") && sizeOf(shape) > 0 ? [checks[Number(name.slice("check:".length))]!] : [],
     ),
   );
-  const given = new Set(model.inputs.map(({ name }) => name));
+  const constants = new Set(model.initializers.map(({ name }) => name));
   const before: OnnxNode[] = nodes.filter((_, i) => !updating.has(i));
   const after: OnnxNode[] = [];
   const waiting = new Set<string>();
   for (const [i, node] of nodes.entries()) {
     if (!updating.has(i)) continue;
     const own = finals.has(i) ? `var:${node.outputs[0]!.slice("next:".length)}` : undefined;
-    const inputs = node.inputs.map((value) => {
-      const earlier = given.has(value) || (makers.has(value) && !updating.has(makers.get(value)!));
-      return earlier && value !== own ? writer.after(value, token, after) : value;
-    });
-    if (inputs.some((value, at) => value !== node.inputs[at] || waiting.has(value)))
-      for (const value of node.outputs) waiting.add(value);
+    const waits = node.inputs.some((value) => waiting.has(value));
+    // Where it is not the arithmetic's, a constant may have to stay one: axes, shapes.
+    const free = (value: string): boolean => value !== own && (!constants.has(value) || elementwise.has(node.op));
+    const held = waits ? undefined : writer.cheapest(node.inputs.filter((value) => value !== "" && free(value)));
+    const inputs = node.inputs.map((value) => (value === held ? writer.after(value, token, after) : value));
+    if (waits || held !== undefined) for (const value of node.outputs) waiting.add(value);
     after.push({ ...node, inputs });
   }
   // An update of constants alone waits for nothing.
@@ -164,29 +166,46 @@ class Writer {
   readonly gateNodes: OnnxNode[] = [];
   readonly initializers: { readonly name: string; readonly tensor: Tensor }[];
   readonly #after = new Map<string, string>();
+  readonly #origins = new Map<number, string>();
+  readonly #known: ReadonlyMap<string, BlobType>;
   #count = 0;
 
   constructor(model: OnnxModel) {
     this.initializers = [...model.initializers];
+    this.#known = new Map<string, BlobType>([
+      ...model.initializers.map(({ name, tensor }) => [name, tensor] as const),
+      ...[...model.inputs, ...(model.values ?? [])].map((port) => [port.name, port] as const),
+    ]);
+  }
+
+  /** The value that costs least to hold back: one that is held already, else the smallest, else one of unknown size. */
+  cheapest(values: readonly string[]): string | undefined {
+    const cost = (value: string): number => {
+      const known = this.#known.get(value);
+      return this.#after.has(value) ? -1 : known === undefined ? Infinity : sizeOf(known.shape);
+    };
+    return values.toSorted((a, b) => cost(a) - cost(b))[0];
   }
 
   /** Zero, as int64 `[1]`, computed from an element of each of `values`; it fails where a check is out of its range. */
   gate(values: readonly string[], checks: readonly string[], ranges: readonly Range[]): string {
-    const flat = (value: string): string => {
-      const line = this.#one("Reshape", [value, this.#ints([-1])]);
-      return this.#one("Cast", [line], { to: { int: onnxElementType.float64 } });
-    };
+    const flat = (value: string): string => this.#one("Reshape", [value, this.#ints([-1])]);
+    const cast = (value: string, dtype: DType): string =>
+      this.#one("Cast", [value], { to: { int: onnxElementType[dtype] } });
     const first = values.map((value) => {
-      const line = this.#one("Reshape", [value, this.#ints([-1])]);
-      const element = this.#one("Slice", [line, this.#ints([0]), this.#ints([1])]);
-      return this.#one("Cast", [element], { to: { int: onnxElementType.float64 } });
+      const known = this.#known.get(value);
+      if (known === undefined || sizeOf(known.shape) === 0)
+        return cast(this.#one("Slice", [flat(value), this.#ints([0]), this.#ints([1])]), "float32");
+      // Of the hundreds that a deep model has, nearly all come this way: one node each.
+      const element = this.#one("GatherND", [value, this.#origin(known.shape.length)]);
+      return known.dtype === "float32" ? element : cast(element, "float32");
     });
     // Nothing is below negative infinity, which only we know.
-    const joined = this.#one("Concat", [...first, this.#number(0)], { axis: { int: 0 } });
+    const joined = this.#one("Concat", [...first, this.#number(0, "float32")], { axis: { int: 0 } });
     const bad = [
-      this.#one("Less", [joined, this.#number(-Infinity)]),
+      this.#one("Less", [joined, this.#number(-Infinity, "float32")]),
       ...checks.flatMap((check, i) => {
-        const value = flat(check);
+        const value = cast(flat(check), "float64");
         return [
           this.#one("Less", [value, this.#number(ranges[i]!.low)]),
           this.#one("Greater", [value, this.#number(ranges[i]!.high)]),
@@ -232,8 +251,16 @@ class Writer {
     return this.#initializer({ dtype: "int64", shape: [values.length], data });
   }
 
-  #number(value: number): string {
-    return this.#initializer({ dtype: "float64", shape: [1], data: Float64Array.of(value) });
+  /** The place of the first element of a value of that rank. */
+  #origin(rank: number): string {
+    const known = this.#origins.get(rank) ?? this.#initializer(zeros("int64", [1, rank]));
+    this.#origins.set(rank, known);
+    return known;
+  }
+
+  #number(value: number, dtype: "float32" | "float64" = "float64"): string {
+    const data = dtype === "float32" ? Float32Array.of(value) : Float64Array.of(value);
+    return this.#initializer({ dtype, shape: [1], data });
   }
 
   #initializer(tensor: Tensor): string {

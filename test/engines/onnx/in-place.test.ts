@@ -23,6 +23,7 @@ const optimizers: Readonly<Record<string, () => flow.optimizer.Optimizer>> = {
   SGD: () => new flow.optimizer.SGD(rate, { momentum: 0 }),
   "momentum, clipped": () => new flow.optimizer.SGD(rate, { momentum: 0.9, ...clipped }),
   Adam: () => new flow.optimizer.Adam(rate),
+  "Adam, scheduled": () => new flow.optimizer.Adam(new flow.optimizer.InverseTimeScheduler(0.01, 10, 0.5)),
   "Adam, corrected and clipped": () => new flow.optimizer.Adam(rate, { doBiasCorrection: true, ...clipped }),
   AdamW: () => new flow.optimizer.AdamW(rate, { weightDecay: 0.01, ...clipped }),
   "RMSProp, centered": () => new flow.optimizer.RMSProp(rate, { centered: true }),
@@ -149,14 +150,17 @@ describe.each(Object.entries(optimizers))("%s", (_, optimizer) => {
   });
 });
 
-test.runIf(kind === "c-api")("every variable that Adam moves is updated in place", async () => {
+test.runIf(kind === "c-api").each([
+  ["a constant rate", rate, []],
+  // The learning rate of other updates is made from the counter.
+  ["a schedule", new flow.optimizer.InverseTimeScheduler(0.01, 10, 0.5), ["System-Train-TrainStep-net"]],
+] as const)("every variable that Adam moves is updated in place, with %s", async (_, schedule, others) => {
   defaultSession().settings.inPlaceFrom = 0;
-  net(optimizers.Adam!);
+  net(() => new flow.optimizer.Adam(schedule));
   await new flow.train.CheckPoint().init();
   const inPlace = new Set(inPlaceOf("net"));
   const updated = [...defaultSession().job("net").latest.compiled.whole.native.graph.updates.keys()];
-  // The learning rate of other updates is made from the counter.
-  expect(updated.filter((name) => !inPlace.has(name))).toEqual(["System-Train-TrainStep-net"]);
+  expect(updated.filter((name) => !inPlace.has(name))).toEqual(others);
 });
 
 test("a step that a label's check refuses changes nothing", async () => {
@@ -276,7 +280,15 @@ test("accumulated gradients", async () => {
     const losses: number[] = [];
     for (let i = 0; i < 9; i++) losses.push((await job(input(i))).item());
     // Sums of gradients are added up by a Gemm and set to zeros that nothing computes: they keep a second buffer.
-    expect(inPlaceOf("job")).toEqual(["square", "square-m", "square-v", "wide", "wide-m", "wide-v"]);
+    expect(inPlaceOf("job")).toEqual([
+      "System-Train-TrainStep-job",
+      "square",
+      "square-m",
+      "square-v",
+      "wide",
+      "wide-m",
+      "wide-v",
+    ]);
     return [losses, await allValues()] as const;
   });
 });

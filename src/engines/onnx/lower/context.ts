@@ -8,6 +8,7 @@ export class Lowering {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: { readonly name: string; readonly tensor: Tensor }[] = [];
   readonly #known = new Map<string, string>();
+  readonly #once = new Map<string, string>();
   #count = 0;
   /**
    * `block` is the number of channels that blocked convolutions keep together, where the machine has such kernels; `portable`
@@ -45,6 +46,14 @@ export class Lowering {
   /** Appends a one-output ONNX node. */
   one(op: string, inputs: readonly string[], attributes: OnnxNode["attributes"] = {}, domain?: string): string {
     return this.nodeOf(op, inputs, attributes, domain === undefined ? {} : { domain })[0]!;
+  }
+
+  /** As `one`, for what several ops may ask for: equal nodes are made once. */
+  once(op: string, inputs: readonly string[], attributes: OnnxNode["attributes"] = {}): string {
+    const key = JSON.stringify([op, inputs, attributes]);
+    const known = this.#once.get(key) ?? this.one(op, inputs, attributes);
+    this.#once.set(key, known);
+    return known;
   }
 
   /** Gives a value that one of the nodes from `first` on makes another name; false where none of them makes it. */

@@ -1,3 +1,4 @@
+import { sizeOf } from "../../../core/shape.js";
 import { zeros } from "../../../core/tensor.js";
 import { type Emitters, int } from "./context.js";
 
@@ -24,10 +25,16 @@ export const indexing = {
     const index = to.one("Reshape", [to.cast(ids!, "int64"), to.ints([-1, 1])]);
     return to.one("ScatterND", [table!, index, rows!]);
   },
-  segmentSum: (to, [data, ids], _, [type]) => {
+  // ScatterND adds rows in several threads without a lock: of rows with equal ids some are lost. ScatterElements adds in turn.
+  segmentSum: (to, [data, ids], _, [type], node) => {
+    const { shape } = node.inputs[0]!;
     const start = to.one("Expand", [to.tensor(zeros(type!.dtype, [1])), to.ints(type!.shape)]);
-    const index = to.one("Reshape", [to.cast(ids!, "int64"), to.ints([-1, 1])]);
-    return to.one("ScatterND", [start, index, data!], { reduction: { string: "add" } });
+    const column = to.one("Reshape", [
+      to.cast(ids!, "int64"),
+      to.ints(shape.map((size, axis) => (axis === 0 ? size : 1))),
+    ]);
+    const index = sizeOf(shape) === shape[0] ? column : to.one("Expand", [column, to.ints(shape)]);
+    return to.one("ScatterElements", [start, index, data!], { axis: int(0), reduction: { string: "add" } });
   },
   topK: (to, [x], { k }, _, node) => {
     const { dtype, shape } = node.inputs[0]!;
