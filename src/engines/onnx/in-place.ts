@@ -75,9 +75,12 @@ export function updateInPlace(
   const updating = new Set<number>();
   for (let i = nodes.length - 1; i >= 0; i--) {
     const node = nodes[i]!;
+    // Its operands are activations, which would be kept until it runs.
+    const product =
+      node.op === "Gemm" && !node.inputs.some((value) => makers.has(value) && later.has(makers.get(value)!));
     const inner = !node.outputs.some((value) => leaving.has(value)) && (elementwise.has(node.op) || later.has(i));
     if (
-      finals.has(i) ||
+      (finals.has(i) && !product) ||
       (inner && usersOfNode(node).length > 0 && usersOfNode(node).every((user) => updating.has(user)))
     )
       updating.add(i);
@@ -90,8 +93,11 @@ export function updateInPlace(
 
   const writer = new Writer(model);
   const ends = nodes.filter((node, i) => !updating.has(i) && usersOfNode(node).every((user) => updating.has(user)));
+  // onnxruntime computes what the gate waits for last to first: so what lies behind the fewest nodes, each gradient as soon as its cotangent is there.
+  const depth = depthsOf(nodes);
+  const inTurn = ends.toSorted((a, b) => depth.get(b)! - depth.get(a)!);
   const token = writer.gate(
-    ends.map(({ outputs }) => outputs.find((value) => value !== "")!),
+    inTurn.map(({ outputs }) => outputs.find((value) => value !== "")!),
     model.outputs.flatMap(({ name, shape }) => (name.startsWith("check:") && sizeOf(shape) > 0 ? [name] : [])),
     model.outputs.flatMap(({ name, shape }) =>
       name.startsWith("check:") && sizeOf(shape) > 0 ? [checks[Number(name.slice("check:".length))]!] : [],
@@ -119,6 +125,18 @@ export function updateInPlace(
     model: { ...model, nodes: [...before, ...writer.gateNodes, ...after], initializers: writer.initializers },
     inPlace,
   };
+}
+
+/** The longest path to each node. */
+function depthsOf(nodes: readonly OnnxNode[]): ReadonlyMap<OnnxNode, number> {
+  const depths = new Map<OnnxNode, number>();
+  const ofValue = new Map<string, number>();
+  for (const node of nodes) {
+    const depth = 1 + Math.max(0, ...node.inputs.map((value) => ofValue.get(value) ?? 0));
+    depths.set(node, depth);
+    for (const value of node.outputs) ofValue.set(value, depth);
+  }
+  return depths;
 }
 
 function usersOf(nodes: readonly OnnxNode[]): ReadonlyMap<string, readonly number[]> {
@@ -157,7 +175,7 @@ function isSafe(name: string, nodes: readonly OnnxNode[], { makers, users, updat
       } else if (updating.has(reader) && !before.has(reader)) return false;
       if (views.has(node.op) && reader !== last) for (const view of node.outputs) seen.add(view);
     }
-  // Gemm keeps activations until it runs: a buffer of its own for the next value costs less.
+  // It does not wait for the others: a buffer of its own for the next value costs less than what its operands are made of.
   return nodes[last]!.op !== "Gemm";
 }
 

@@ -24,6 +24,11 @@ export interface LoadOptions {
   readonly fusions?: boolean;
   /** Names of onnxruntime's optimizers to leave out; default none. */
   readonly unfit?: readonly string[];
+  /**
+   * Whether onnxruntime plans one block for all values of a step, from the second step on; default true. The memory of the first step stays
+   * beside it.
+   */
+  readonly memoryPattern?: boolean;
 }
 
 /** onnxruntime, by one of two ways in. */
