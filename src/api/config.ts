@@ -22,6 +22,7 @@ export {
   persistenceBufByte,
   rdmaMemBlockMbyte,
   rdmaRecvMsgBufMbyte,
+  recompute,
   reservedDeviceMemMbyte,
   reservedHostMemMbyte,
   saveDownloadedFileToLocalFs,

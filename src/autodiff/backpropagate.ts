@@ -2,13 +2,14 @@ import { bug, FlowError } from "../core/errors.js";
 import { type Shape, sameShape } from "../core/shape.js";
 import type { Blob } from "../graph/blob.js";
 import type { Attrs, Node } from "../graph/graph.js";
-import { currentBuilder, emit, type GraphBuilder, originOf, textOf } from "../graph/trace.js";
+import { currentBuilder, emit, type GraphBuilder, textOf } from "../graph/trace.js";
 import type { GradContext, Op } from "../ops/define.js";
 import { add } from "../ops/elementwise.js";
 import { findOp } from "../ops/index.js";
 import { reduceSum } from "../ops/reduce.js";
 import { constantOp } from "../ops/sources.js";
-import { later, reshape } from "../ops/structure.js";
+import { reshape } from "../ops/structure.js";
+import { asItWas, type Forward, forwardOf, labelOf } from "./recompute.js";
 
 /**
  * Appends the gradients of `sum(ys)` with respect to each of `xs` to the current graph: reverse-mode differentiation
@@ -26,7 +27,7 @@ export function backpropagate(
   builder.naming = false;
   builder.region = () => undefined;
   try {
-    return propagate(builder, ys, xs, seeds);
+    return propagate(builder, forwardOf(builder, [...builder.nodes]), ys, xs, seeds);
   } finally {
     builder.naming = naming;
     builder.origin = origin;
@@ -37,13 +38,13 @@ export function backpropagate(
 
 function propagate(
   builder: GraphBuilder,
+  forward: Forward,
   ys: readonly Blob[],
   xs: readonly Blob[],
   seeds: readonly Blob[] | undefined,
 ): readonly (Blob | null)[] {
   const nodes = [...builder.nodes];
   const reached = dependents(nodes, xs);
-  const copies = new Recomputed(builder, nodes);
   const cotangents = new Map<Blob, Blob>();
   const accumulate = (blob: Blob, part: Blob): void => {
     const sum = cotangents.get(blob);
@@ -60,8 +61,8 @@ function propagate(
     const op = findOp(node.op);
     if (op === undefined) throw bug(`gradients met '${node.op}'`);
     if (op.grad === "stop") continue;
-    const seen = copies.of(node, dys.find((dy) => dy !== null)!);
-    builder.origin = `the gradient of ${label(node)}`;
+    const seen = forward.of(node, dys.find((dy) => dy !== null)!);
+    builder.origin = `the gradient of ${labelOf(node)}`;
     builder.device = () => node.device;
     const parts = op.grad === undefined ? throughParts(op, seen, dys) : op.grad(contextOf(seen, dys));
     if (parts === undefined) throw missingGradient(node, nodes, xs, ys, reached);
@@ -76,51 +77,6 @@ function propagate(
   }
   return xs.map((x) => cotangents.get(x) ?? null);
 }
-
-/** The nodes of regions of recomputation as gradient rules see them: copies, which are computed when a cotangent gets there. */
-class Recomputed {
-  readonly #regions = new Map<number, Node[]>();
-  readonly #copies = new Map<Node, Node>();
-
-  constructor(
-    readonly builder: GraphBuilder,
-    nodes: readonly Node[],
-  ) {
-    for (const node of nodes) {
-      if (node.region === undefined || isGiven(node)) continue;
-      const known = this.#regions.get(node.region);
-      if (known === undefined) this.#regions.set(node.region, [node]);
-      else known.push(node);
-    }
-  }
-
-  /** The node, or its copy where it is in a region; `dy` is the first cotangent that the region gets. */
-  of(node: Node, dy: Blob): Node {
-    if (node.region === undefined || isGiven(node)) return node;
-    if (!this.#copies.has(node)) this.#copy(this.#regions.get(node.region)!, dy);
-    return this.#copies.get(node)!;
-  }
-
-  #copy(region: readonly Node[], dy: Blob): void {
-    const moved = new Map<Blob, Blob>();
-    const inputOf = (blob: Blob): Blob => {
-      const known = moved.get(blob) ?? later(blob, dy);
-      moved.set(blob, known);
-      return known;
-    };
-    for (const node of region) {
-      this.builder.origin = `${label(node)}, computed again`;
-      this.builder.device = () => node.device;
-      const inputs = node.inputs.map(inputOf);
-      const outputs = this.builder.append(node.op, inputs, node.attrs, node.outputs, undefined);
-      this.#copies.set(node, outputs[0]!.node);
-      for (const [i, output] of node.outputs.entries()) moved.set(output, outputs[i]!);
-    }
-  }
-}
-
-/** Whether a node's value is there before the native graph runs. */
-const isGiven = ({ op }: Node): boolean => op === "placeholder" || op === "variable" || findOp(op)?.kind === "host";
 
 const contextOf = (node: Node, dys: readonly (Blob | null)[]): GradContext<Attrs> => ({
   inputs: node.inputs,
@@ -142,15 +98,11 @@ function throughParts(
   const used = outputs.flatMap((output, i) => (dys[i] == null ? [] : [{ output, dy: dys[i] }]));
   return propagate(
     currentBuilder("gradients"),
+    asItWas,
     used.map(({ output }) => output),
     node.inputs,
     used.map(({ dy }) => dy),
   );
-}
-
-/** A node as people know it: its name, else what made it, else its op. */
-function label(node: Node): string {
-  return node.name !== undefined ? `${node.op} '${node.name}'` : (originOf(node) ?? node.op);
 }
 
 /** Blobs whose value depends on one of `xs`. */
@@ -182,13 +134,13 @@ function missingGradient(
   ys: readonly Blob[],
   reached: ReadonlySet<Blob>,
 ): FlowError {
-  const path = [label(node)];
+  const path = [labelOf(node)];
   for (
     let at: Blob | undefined = node.inputs.find((input) => reached.has(input));
     at !== undefined;
     at = at.node.inputs.find((input) => reached.has(input))
   ) {
-    path.unshift(label(at.node));
+    path.unshift(labelOf(at.node));
     if (xs.includes(at)) break;
   }
   const targets = new Set(ys.map((y) => y.node));
@@ -200,12 +152,12 @@ function missingGradient(
     );
     if (at !== undefined) {
       seen.add(at);
-      path.push(label(at));
+      path.push(labelOf(at));
     }
   }
   return new FlowError(
     "E_GRADIENT",
-    `gradients: op ${label(node)} has no gradient and lies on the path ${path.join(" -> ")}; use another op there, or keep trainable variables out of its input`,
+    `gradients: op ${labelOf(node)} has no gradient and lies on the path ${path.join(" -> ")}; use another op there, or keep trainable variables out of its input`,
   );
 }
 

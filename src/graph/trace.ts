@@ -16,6 +16,8 @@ export interface TraceContext {
   readonly job: string;
   /** True in train jobs: what dropout and batch normalization ask. */
   readonly training: boolean;
+  /** Whether gradients compute again what they need of the forward pass, besides the regions that say so. */
+  readonly recompute?: boolean;
   readonly operators: Operators;
 }
 

@@ -10,6 +10,8 @@ export interface Settings {
   inPlaceFrom?: number;
   /** Every floating value is tested in each step. */
   checkNumerics?: boolean;
+  /** Gradients compute again what they need of the forward pass. */
+  recompute?: boolean;
   /** Jobs must declare what they return. */
   typed?: boolean;
   /** Jobs may be declared again, and variables get their first values by themselves. */

@@ -14,6 +14,7 @@ import { argumentName, type Declaration, type TracedJob, traceJob } from "./trac
 export interface JobHost {
   readonly engine: Engine;
   readonly checkNumerics: boolean;
+  readonly recompute: boolean;
   /** Opened at the first native graph. */
   open(): Promise<EngineSession>;
   readonly registry: VariableRegistry;
@@ -199,7 +200,7 @@ export class ReadyJob {
 
   #prepare(key: string, shapes: Parameters<typeof traceJob>[1], registry: VariableRegistry): Variant {
     const { engine, checkNumerics } = this.host;
-    const traced = traceJob(this.declaration, shapes, registry);
+    const traced = traceJob(this.declaration, shapes, registry, this.host.recompute);
     const compiled = compile(traced, engine, { checkNumerics, variant: this.#dynamic ? ` ${key}` : "" });
     registry.commit(compiled.variables);
     const host = new HostRunner(this.declaration.name, compiled.hostNodes);

@@ -264,6 +264,7 @@ export class Session {
     return {
       engine,
       checkNumerics: this.settings.checkNumerics ?? false,
+      recompute: this.settings.recompute ?? false,
       registry: this.registry,
       get seed() {
         return session.seed;

@@ -14,7 +14,7 @@ function idleSession(where: string): Session {
 }
 
 /**
- * Chooses the engine of this session: "onnx" (default) or "reference".
+ * Chooses the engine of this session: "onnx" (default), "tensorflow" or "reference".
  * @example
  * ```ts
  * flow.config.engine("reference");
@@ -67,6 +67,19 @@ export function computeThreadPoolSize(threads: number): void {
  */
 export function checkNumerics(on: boolean): void {
   idleSession("config.checkNumerics").settings.checkNumerics = boolean("config.checkNumerics", on);
+}
+
+/**
+ * Trades time for memory in train jobs: only values at some places of the forward pass are kept for the gradients, the others are computed
+ * again from them, which takes about a third more time. The places are those that need the least memory. Gradients are the same; where an
+ * engine merges ops by who else uses a value, their last bit may differ. Default false. `scope.recompute` says by itself what to compute again.
+ * @example
+ * ```ts
+ * flow.config.recompute(true);
+ * ```
+ */
+export function recompute(on: boolean): void {
+  idleSession("config.recompute").settings.recompute = boolean("config.recompute", on);
 }
 
 /** How many calls of a session may wait for their turn, each with a copy of its feeds; more are refused with E_BUSY. Default 10,000. */

@@ -44,9 +44,14 @@ export interface TracedJob {
 }
 
 /** Runs the job's function once on blobs of these shapes, one for each placeholder. */
-export function traceJob(declaration: Declaration, shapes: readonly Shape[], registry: VariableRegistry): TracedJob {
+export function traceJob(
+  declaration: Declaration,
+  shapes: readonly Shape[],
+  registry: VariableRegistry,
+  recompute = false,
+): TracedJob {
   const { name, type, fn, args, placeholders, returns, settings } = declaration;
-  const builder = new GraphBuilder({ job: name, training: type === "train", operators });
+  const builder = new GraphBuilder({ job: name, training: type === "train", recompute, operators });
   const variables = new JobVariables(registry, builder, settings);
   openScopes(builder, settings);
   builder.naming = true;

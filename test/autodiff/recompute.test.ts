@@ -2,6 +2,7 @@ import * as flow from "onestep";
 import { tp } from "onestep";
 import { afterEach, describe, expect, test } from "vitest";
 import { defaultSession } from "#src/job/session.js";
+import { peakActivationBytes } from "#src/ops/cost.js";
 import { isReady } from "../engines/ready.js";
 
 afterEach(() => flow.clearDefaultSession());
@@ -53,10 +54,11 @@ function net(around: Around) {
 }
 
 /** Results of some steps, all variables after them, and how many nodes of an op the step has. */
-async function trained(engine: string, around: Around) {
+async function trained(engine: string, around: Around, all = false) {
   await flow.clearDefaultSession();
   flow.config.engine(engine);
   flow.config.seed(5);
+  flow.config.recompute(all);
   const job = net(around);
   await new flow.train.CheckPoint().init();
   const results: (readonly number[])[] = [];
@@ -82,6 +84,67 @@ describe.each(["onnx", "reference", "tensorflow"].filter(isReady))("%s", (engine
       2 * expected.count("conv"),
       2 * expected.count("tanh"),
     ]);
+  });
+});
+
+/** A residual net whose activations, [4, 8, 12, 12], are large enough not to be kept. */
+async function residual(engine: string, all: boolean) {
+  await flow.clearDefaultSession();
+  flow.config.engine(engine);
+  flow.config.seed(5);
+  flow.config.recompute(all);
+  const job = flow.globalFunction(
+    { type: "train", name: "net", returns: [tp.Numpy, tp.Numpy] },
+    [tp.Numpy.Placeholder([4, 8, 12, 12])],
+    (images) => {
+      const kernelInitializer = flow.randomNormalInitializer(0, 0.1);
+      let x = images;
+      let middle = x;
+      for (let i = 0; i < 6; i++) {
+        const conv = flow.layers.conv2d(x, 8, 3, { padding: "SAME", name: `conv${i}`, kernelInitializer });
+        middle = flow.nn.relu(flow.layers.batchNormalization(conv, { axis: 1, name: `bn${i}` }));
+        const gated = flow.math.sigmoid(middle).mul(flow.math.gelu(middle));
+        const dropped = flow.nn.dropout(gated, 0.3);
+        x = flow.nn.relu(x.add(flow.layers.conv2d(dropped, 8, 1, { name: `wide${i}`, kernelInitializer })));
+        // What leaves a region, and a region beside the setting.
+        if (i === 1) x = flow.scope.recompute(() => flow.math.tanh(flow.math.square(x)));
+      }
+      const probabilities = flow.nn.softmax(flow.reshape(x, [4, -1]));
+      const loss = flow.math.reduceMean(flow.math.square(probabilities));
+      new flow.optimizer.SGD(new flow.optimizer.PiecewiseConstantScheduler([], [1])).minimize(loss);
+      return [loss, middle];
+    },
+  );
+  await new flow.train.CheckPoint().init();
+  const results: (readonly number[])[] = [];
+  for (let step = 0; step < 3; step++) {
+    const images = Float32Array.from({ length: 4 * 8 * 144 }, (_, k) => Math.sin(k * 1.7 + step));
+    results.push(...(await job(images)).map(({ data }) => [...data].map(Number)));
+  }
+  const session = defaultSession();
+  for (const { name } of session.registry.all()) results.push([...(await session.read(name)).data].map(Number));
+  const { graph } = session.job("net").latest.compiled.whole.native;
+  const count = (op: string) => graph.nodes.filter((node) => node.op === op).length;
+  return { results, count, bytes: peakActivationBytes(graph) };
+}
+
+describe.each(["onnx", "reference", "tensorflow"].filter(isReady))("config.recompute on %s", (engine) => {
+  test("all between the places that are kept is computed again; the results are the same", async () => {
+    const expected = await residual(engine, false);
+    const found = await residual(engine, true);
+    for (const [i, values] of found.results.entries())
+      for (const [k, value] of values.entries()) {
+        const other = expected.results[i]![k]!;
+        expect(Math.abs(value - other)).toBeLessThan(1e-6 + 1e-6 * Math.abs(other));
+      }
+    expect(found.count("later")).toBeGreaterThan(expected.count("later"));
+    expect(found.count("conv")).toBeGreaterThan(expected.count("conv"));
+    expect(found.count("dropoutMask")).toBe(expected.count("dropoutMask"));
+    expect(found.bytes).toBeLessThan(0.6 * expected.bytes);
+  });
+  test("and the net of regions gives the same bits", async () => {
+    const expected = await trained(engine, kept);
+    expect((await trained(engine, recomputed, true)).results).toEqual(expected.results);
   });
 });
 
