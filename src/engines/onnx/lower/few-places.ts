@@ -90,7 +90,7 @@ const flat = (to: Lowering, x: string, size: number): string => to.one("Reshape"
 const swapped = (to: Lowering, x: string, rank: number): string =>
   to.one("Transpose", [x], { perm: ints([1, 0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)]) });
 
-/** The cells under each tap, `[channels taps, batch places]`. Equal ones are made once by onnxruntime. */
+/** The cells under each tap, `[channels taps, batch places]`. Equal ones are made once. */
 function cellsOf(
   to: Lowering,
   x: string,
