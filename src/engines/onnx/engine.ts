@@ -65,6 +65,12 @@ interface CompiledJob {
 const defaultInPlaceFrom = 64 * 2 ** 20;
 const worthIt = 1000;
 
+// Bytes of all values of a job from which memory counts more than the microseconds that a planned block saves a step.
+const patternBelow = 16 * 2 ** 20;
+
+const bytesOfValues = ({ nodes }: Graph): number =>
+  nodes.flatMap(({ outputs }) => outputs).reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * byteSize(dtype), 0);
+
 // onnxruntime fuses x * sigmoid(x) and its like also in float64, where it has no kernel for the result.
 const fusesWrong = ({ op, outputs }: Node): boolean =>
   (op === "sigmoid" || op === "tanh") && outputs[0]!.dtype === "float64";
@@ -98,6 +104,7 @@ class OnnxSession implements EngineSession {
         ...(threads === undefined ? {} : { threads }),
         unfit: unfitOptimizers(model),
         fusions: !graph.nodes.some(fusesWrong),
+        memoryPattern: bytesOfValues(graph) < patternBelow,
       });
       this.#forget(name);
       this.#jobs.set(name, {

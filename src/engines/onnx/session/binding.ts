@@ -22,10 +22,11 @@ export async function openBinding(): Promise<Runtime> {
   return {
     kind: "binding",
     value: (tensor) => new BindingValue(ort, tensor),
-    async load(bytes, inputs, outputs, { threads, fusions = true, unfit = [] }: LoadOptions) {
+    async load(bytes, inputs, outputs, { threads, fusions = true, memoryPattern = true, unfit = [] }: LoadOptions) {
       const session = await explained(() =>
         ort.InferenceSession.create(bytes, {
           logSeverityLevel: 3,
+          enableMemPattern: memoryPattern,
           extra: { optimization: { disable_specified_optimizers: unfit.join(";") } },
           ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
           ...(fusions ? {} : { graphOptimizationLevel: "basic" as const }),

@@ -22,6 +22,7 @@ const table = {
   CreateSessionFromArray: [8, "void *", ["void *", "void *", "size_t", "void *", "void *"]],
   Run: [9, "void *", ["void *", "void *", "void *", "void *", "size_t", "void *", "size_t", "void *"]],
   CreateSessionOptions: [10, "void *", ["void *"]],
+  DisableMemPattern: [17, "void *", ["void *"]],
   SetSessionGraphOptimizationLevel: [23, "void *", ["void *", "int"]],
   SetIntraOpNumThreads: [24, "void *", ["void *", "int"]],
   CreateTensorWithDataAsOrtValue: [49, "void *", ["void *", "void *", "size_t", "void *", "size_t", "int", "void *"]],
@@ -99,10 +100,11 @@ class CApi implements Runtime {
     bytes: Uint8Array,
     inputs: readonly Port[],
     outputs: readonly Port[],
-    { threads, fusions = true, unfit = [] }: LoadOptions,
+    { threads, fusions = true, memoryPattern = true, unfit = [] }: LoadOptions,
   ): Promise<Model> {
     const options = this.#made((out) => this.api.CreateSessionOptions(out));
     try {
+      if (!memoryPattern) this.check(this.api.DisableMemPattern(options));
       if (threads !== undefined) this.check(this.api.SetIntraOpNumThreads(options, threads));
       if (unfit.length > 0)
         this.check(

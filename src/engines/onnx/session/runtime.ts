@@ -22,6 +22,11 @@ export interface LoadOptions {
   readonly threads?: number;
   /** False keeps onnxruntime from putting ops of its own in the place of several; default true. */
   readonly fusions?: boolean;
+  /**
+   * Whether runs after the first take one block of memory, at places planned by the first, which onnxruntime keeps beside what the first
+   * run took; default true.
+   */
+  readonly memoryPattern?: boolean;
   /** Names of onnxruntime's optimizers to leave out; default none. */
   readonly unfit?: readonly string[];
 }
