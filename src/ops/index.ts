@@ -106,6 +106,7 @@ export const ops = {
   softplus: activation.softplusOp,
   sparseSoftmaxCrossEntropy: loss.sparseSoftmaxCrossEntropyOp,
   sqrt: unary.sqrtOp,
+  moments: norm.momentsOp,
   standardize: norm.standardizeOp,
   subtract: elementwise.subtractOp,
   tan: unary.tanOp,

@@ -1,7 +1,7 @@
 import { checkOptions, FlowError, textOfValue } from "../core/errors.js";
 import { sameShape, sizeOf } from "../core/shape.js";
 import type { Blob, BlobType } from "../graph/blob.js";
-import { emit, textOf } from "../graph/trace.js";
+import { emit, emitAll, textOf } from "../graph/trace.js";
 import {
   broadcastType,
   decomposable,
@@ -14,8 +14,8 @@ import {
   requireNumber,
 } from "./define.js";
 import { add, divide, maximum, multiply, negative, square, subtract } from "./elementwise.js";
-import { reduceMean, reduceSum } from "./reduce.js";
-import { reshape } from "./structure.js";
+import { reducedShape, reduceMean, reduceSum } from "./reduce.js";
+import { broadcastTo, reshape } from "./structure.js";
 import { rsqrt, sqrt } from "./unary.js";
 
 /**
@@ -35,12 +35,37 @@ export function moments(
   const { keepdims = false, name } = checkOptions("moments", options, ["keepdims", "name"]);
   requireFloat("moments", x);
   if (!Array.isArray(axes)) throw new FlowError("E_ARGUMENT", `moments: axes is ${textOfValue(axes)}, expected a list`);
-  normalizeAxes("moments", x, axes);
   const named = (part: string): Named => (name === undefined ? {} : { name: `${name}-${part}` });
-  const mean = reduceMean(x, { axis: axes, keepdims: true });
-  const variance = reduceMean(square(subtract(x, mean)), { axis: axes, keepdims, ...named("variance") });
-  return [keepdims ? mean : reshape(mean, variance.shape, named("mean")), variance];
+  const attrs = { axes: normalizeAxes("moments", x, axes), keepDims: keepdims };
+  const [mean, variance] = emitAll(momentsOp, [x], { axes: attrs.axes });
+  const shape = reducedShape(x.shape, attrs);
+  return [reshape(mean!, shape, named("mean")), reshape(variance!, shape, named("variance"))];
 }
+
+type MomentsAttrs = { readonly axes: readonly number[] };
+
+/**
+ * Mean and population variance over `axes`, which stay as 1. The gradient `(dmean + 2 dvariance (x - mean)) / size` counts on deviations
+ * that add up to 0: the derivative of the written-out formula sums them.
+ */
+export const momentsOp = decomposable("moments", {
+  infer: ([x]: readonly Blob[], { axes }: MomentsAttrs): readonly BlobType[] => {
+    const statistic = { dtype: x!.dtype, shape: reducedShape(x!.shape, { axes, keepDims: true }) };
+    return [statistic, statistic];
+  },
+  grad: ({ inputs: [x], outputs: [mean], dys: [dMean, dVariance], attrs: { axes } }) => {
+    const size = sizeOf(axes.map((axis) => x!.shape[axis]!));
+    const shift = dMean == null ? undefined : multiply(dMean, 1 / size);
+    if (dVariance == null) return [broadcastTo(shift!, x!.shape)];
+    const spread = multiply(subtract(x!, mean!), multiply(dVariance, 2 / size));
+    return [shift === undefined ? spread : add(spread, shift)];
+  },
+  axisOf: (axis, _, { axes }) => (axes.includes(axis) ? undefined : axis),
+  decompose: ([x], { axes }) => {
+    const mean = reduceMean(x!, { axis: axes, keepdims: true });
+    return [mean, reduceMean(square(subtract(x!, mean)), { axis: axes, keepdims: true })];
+  },
+});
 
 /** Options of `batchNormalization`. */
 export interface BatchNormalizationOptions extends Named {

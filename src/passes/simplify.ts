@@ -3,9 +3,23 @@ import type { Blob } from "../graph/blob.js";
 import { type Graph, type Node, usesOf } from "../graph/graph.js";
 import { rewrite } from "../graph/rewrite.js";
 import { emit, type TraceContext } from "../graph/trace.js";
-import { cast, greaterOp, holds, multiply, subtract, where } from "../ops/elementwise.js";
+import type { None, Op } from "../ops/define.js";
+import {
+  addOp,
+  cast,
+  divideOp,
+  greaterOp,
+  holds,
+  multiply,
+  multiplyOp,
+  negative,
+  subtract,
+  subtractOp,
+  where,
+} from "../ops/elementwise.js";
 import { type MatmulAttrs, matmul } from "../ops/linalg.js";
 import { type MaxUnpoolAttrs, maxUnpoolOp } from "../ops/pool.js";
+import { type ReduceAttrs, reduceSumOp } from "../ops/reduce.js";
 import { constantOp, constantValue, isScalar } from "../ops/sources.js";
 import { broadcastTo, reshape, transpose } from "../ops/structure.js";
 import { cse } from "./cse.js";
@@ -27,10 +41,12 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
     fold((a, b) => a + b),
     (node, [x, y]) => (is(y!, 0) ? shaped(x!, node) : is(x!, 0) ? shaped(y!, node) : undefined), // x + 0 -> x
     (_, [x, y]) => (y!.node.op === "negative" ? subtract(x!, y!.node.inputs[0]!) : undefined), // x + (-y) -> x - y
+    spreadByTheOp(addOp),
   ],
   subtract: [
     fold((a, b) => a - b),
     (node, [x, y]) => (is(y!, 0) ? shaped(x!, node) : undefined), // x - 0 -> x
+    spreadByTheOp(subtractOp),
   ],
   multiply: [
     fold((a, b) => a * b),
@@ -38,11 +54,13 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
     (_, [x, y]) => (constantValue(x!) !== undefined && constantValue(y!) === undefined ? multiply(y!, x!) : undefined), // c * x -> x * c
     (_, [x, y]) => scaleOfScale(x!, y!), // (x * a) * b -> x * (a * b), a and b of one element
     (_, [x, y], uses) => scaleOfProduct(x!, y!, uses),
+    spreadByTheOp(multiplyOp),
   ],
   divide: [
     fold((a, b) => a / b),
     (node, [x, y]) => (is(y!, 1) ? shaped(x!, node) : undefined), // x / 1 -> x
     (_, [x, y]) => reciprocalOfPower(x!, y!),
+    spreadByTheOp(divideOp),
   ],
   negative: [
     fold((a) => -a),
@@ -67,6 +85,12 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
   ],
   identity: [(_, [x]) => x],
   later: [(_, [x]) => (constantValue(x!) === undefined ? undefined : x)], // a constant is not kept
+  reduceSum: [
+    // sum(-x) -> -sum(x)
+    ({ attrs }, [x]) =>
+      x!.node.op === "negative" ? negative(emit(reduceSumOp, x!.node.inputs, attrs as ReduceAttrs)) : undefined,
+    (node, [x]) => scaleOfSum(node, x!),
+  ],
   reshape: [
     (node, [x]) => (sameShape(x!.shape, node.outputs[0]!.shape) ? x : undefined),
     (node, [x]) => (x!.node.op === "reshape" ? reshape(x!.node.inputs[0]!, node.outputs[0]!.shape) : undefined), // reshape(reshape(x)) -> reshape(x)
@@ -153,6 +177,28 @@ function scaleOfProduct(x: Blob, scale: Blob, uses: (blob: Blob) => number): Blo
   const size = Math.min(sizeOf(a.shape), sizeOf(b.shape));
   if (size >= sizeOf(x.shape)) return undefined;
   return sizeOf(a.shape) === size ? matmul(multiply(a, scale), b, attrs) : matmul(a, multiply(b, scale), attrs);
+}
+
+/** sum(x * s) -> sum(x) * s, where s is the same along the summed axes: the scale touches the sums alone. */
+function scaleOfSum({ attrs, outputs }: Node, product: Blob): Blob | undefined {
+  if (product.node.op !== "multiply" || !product.dtype.startsWith("float")) return undefined;
+  const { axes } = attrs as ReduceAttrs;
+  const { shape } = product;
+  const [a, b] = product.node.inputs as [Blob, Blob];
+  const isScale = (s: Blob, x: Blob): boolean =>
+    sameShape(x.shape, shape) && axes.every((axis) => (s.shape[axis - shape.length + s.shape.length] ?? 1) === 1);
+  const [x, s] = isScale(b, a) ? [a, b] : isScale(a, b) ? [b, a] : [];
+  if (x === undefined || s === undefined) return undefined;
+  return reshape(multiply(emit(reduceSumOp, [x], { axes, keepDims: true }), s), outputs[0]!.shape);
+}
+
+/** op(broadcastTo(x), y) -> op(x, y), where y has the shape of the result. */
+function spreadByTheOp(op: Op<string, None>): Identity {
+  return (_, [x, y]) => {
+    if (x!.node.op === "broadcastTo" && sameShape(x!.shape, y!.shape)) return emit(op, [x!.node.inputs[0]!, y!], {});
+    if (y!.node.op === "broadcastTo" && sameShape(x!.shape, y!.shape)) return emit(op, [x!, y!.node.inputs[0]!], {});
+    return undefined;
+  };
 }
 
 /** x / 2^n -> x * 2^-n, which is exact. */

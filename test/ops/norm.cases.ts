@@ -30,6 +30,11 @@ export const rows: readonly Row[] = [
     call: (x) => nn.moments(x, [0], { keepdims: true })[1],
   },
   {
+    op: "moments",
+    inputs: [image],
+    call: (x) => nn.moments(x, [-1])[0],
+  },
+  {
     op: "batchNormalization",
     inputs: [image, { shape: [3] }, { shape: [3], range: [0.5, 2] }, { shape: [3] }, { shape: [3] }],
     call: (x, mean, variance, offset, scale) => nn.batchNormalization(x, mean!, variance!, { offset, scale }),
@@ -45,6 +50,22 @@ export const rows: readonly Row[] = [
     inputs: [{ shape: [1, 2, 1, 3] }, { shape: [1, 1, 1, 3] }, { shape: [1, 1, 1, 3], range: [0.5, 2] }],
     call: (x, mean, variance) => nn.batchNormalization(x, mean!, variance!, { axis: 3 }),
   },
+  // Sizes at which the onnx engine takes other kernels.
+  ...[
+    [1, 2, 24, 24],
+    [1, 2, 33, 32],
+    [2, 2, 600],
+  ].map(
+    (shape): Row => ({
+      op: "batchNormalization",
+      inputs: [{ shape }, { shape: [2] }, { shape: [2] }, { shape }],
+      call: (x, scale, offset, addend) => {
+        const axes = shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+        const normal = nn.batchNormalization(x, ...nn.moments(x, axes), { scale, offset });
+        return math.tanh(normal).mul(normal.add(addend!));
+      },
+    }),
+  ),
   {
     op: "layerNorm",
     inputs: [{ shape: [2, 3, 4] }, { shape: [4] }, { shape: [4] }],

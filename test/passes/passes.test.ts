@@ -2,11 +2,14 @@ import * as flow from "onestep";
 import { expect, test } from "vitest";
 import { backpropagate } from "#src/autodiff/backpropagate.js";
 import type { DType } from "#src/core/dtype.js";
+import { lowers } from "#src/engines/onnx/lower/table.js";
 import { fuse } from "#src/engines/onnx/rewrite.js";
 import { check } from "#src/graph/check.js";
 import type { Graph } from "#src/graph/graph.js";
 import { print } from "#src/graph/print.js";
 import { findOp } from "#src/ops/index.js";
+import { broadcastTo } from "#src/ops/structure.js";
+import { decompose } from "#src/passes/decompose.js";
 import { simplify } from "#src/passes/simplify.js";
 import { graphOf } from "../ops/harness.js";
 
@@ -41,6 +44,11 @@ test.each<[string, (x: flow.Blob) => flow.Blob, string]>([
     "%1:float32[3,2] = reshape %0 {shape=[3,2]}\nreturn %1",
   ],
   ["reshape back", (x) => flow.reshape(flow.reshape(x, [6]), [2, 3]), "return %0"],
+  [
+    "the sum of -x",
+    (x) => flow.math.reduceSum(x.neg(), { axis: 1 }),
+    "%1:float32[2] = reduceSum %0 {axes=[1], keepDims=false}\n%2:float32[2] = negative %1\nreturn %2",
+  ],
   ["transpose twice", (x) => flow.transpose(flow.transpose(x, { perm: [1, 0] }), { perm: [1, 0] }), "return %0"],
   [
     "int8 of a comparison used as a condition",
@@ -49,6 +57,25 @@ test.each<[string, (x: flow.Blob) => flow.Blob, string]>([
   ],
 ])("%s", (_, fn, expected) => {
   expect(simplified([f(2, 3)], (x) => [fn(x!)])).toBe(expected);
+});
+
+test("a scale that is the same along the summed axes is taken out of a sum; any other stays", () => {
+  const sum = (...scale: number[]): string =>
+    simplified([f(2, 3, 4), f(...scale)], (x, s) => [flow.math.reduceSum(x!.mul(s!), { axis: [0, 2] })]);
+  expect(sum(3, 1)).toBe(
+    "%2:float32[1,3,1] = reduceSum %0 {axes=[0,2], keepDims=true}\n%3:float32[1,3,1] = multiply %2 %1\n%4:float32[3] = reshape %3 {shape=[3]}\nreturn %4",
+  );
+  for (const other of [[4], [2, 1, 1], [2, 3, 4]])
+    expect(sum(...other)).toMatch(/%2:float32\[2,3,4\] = multiply %0 %1\n.* = reduceSum %2/);
+});
+
+test("what an op would broadcast anyway is not broadcast before", () => {
+  const spread = (x: flow.Blob): flow.Blob => broadcastTo(x, [2, 3]);
+  const lines = (fn: (x: flow.Blob, y: flow.Blob) => flow.Blob): string =>
+    simplified([f(3), f(2, 3)], (x, y) => [fn(x!, y!)]);
+  expect(lines((x, y) => spread(x).sub(y))).toBe("%2:float32[2,3] = subtract %0 %1\nreturn %2");
+  expect(lines((x, y) => y.div(spread(x)))).toBe("%2:float32[2,3] = divide %1 %0\nreturn %2");
+  expect(lines((x) => spread(x).add(x))).toContain("broadcastTo");
 });
 
 test("x / 4 is x * 0.25, which is exact; x / 3 stays", () => {
@@ -88,6 +115,44 @@ test("onnx: an update is one Gemm over the weights", () => {
   expect(print(fused).split("\n").slice(3).join("\n")).toBe(
     "%3:float32[512,784] = onnx.gemm %1 %0 %2 {transposeA=true, transposeB=false, alpha=-0.001, shape=[512,784]}\nreturn %3",
   );
+});
+
+/** A function as the onnx engine computes it, without its placeholders. */
+function fused(types: Parameters<typeof graphOf>[1], fn: Parameters<typeof graphOf>[2]): string {
+  const { graph, builder } = graphOf("job", types, fn);
+  const whole = decompose(graph, builder.context, (_, node) => !lowers(node)).graph;
+  return print(fuse(simplify(whole, builder.context), builder.context))
+    .split("\n")
+    .filter((line) => !line.includes("placeholder"))
+    .join("\n");
+}
+
+test("onnx: normalization by the batch, what is added to it and relu are one pass over the centered images", () => {
+  const images = f(8, 16, 28, 28);
+  const text = fused([images, f(16), f(16), images], (x, scale, offset, addend) => {
+    const normal = flow.nn.batchNormalization(x!, ...flow.nn.moments(x!, [0, 2, 3]), { scale, offset });
+    return [flow.nn.relu(normal.add(addend!))];
+  });
+  expect(text.match(/(?<=\[8,16,28,28\] = )[\w.]+/g)).toEqual(["subtract", "onnx.channelAffine"]);
+  expect(text).toMatch(/onnx.channelDot %(\d+) %\1\n/);
+});
+
+test("onnx: normalization by the batch of few places is two affine maps and the squares between", () => {
+  const text = fused([f(8, 16, 4, 4), f(16), f(16)], (x, scale, offset) => [
+    flow.nn.batchNormalization(x!, ...flow.nn.moments(x!, [0, 2, 3]), { scale, offset }),
+  ]);
+  const passes = ["onnx.channelAffine", "multiply", "onnx.channelAffine"];
+  expect(text.match(/(?<=\[8,16,4,4\] = )[\w.]+/g)).toEqual(passes);
+});
+
+test("onnx: the gradient of a normalization by the batch is two sums and two passes", () => {
+  const images = f(8, 16, 28, 28);
+  const text = fused([images, f(16), f(16), images], (x, scale, offset, dy) => {
+    const normal = flow.nn.batchNormalization(x!, ...flow.nn.moments(x!, [0, 2, 3]), { scale, offset });
+    return backpropagate([normal], [x!, scale!, offset!], [dy!]).map((g) => g!);
+  });
+  expect(text.match(/(?<=\[8,16,28,28\] = )[\w.]+/g)).toEqual(["subtract", "multiply", "onnx.channelAffine"]);
+  expect(text.match(/reduceSum|channelDot/g)).toEqual(["reduceSum", "channelDot", "reduceSum", "channelDot"]);
 });
 
 test("check finds what a broken pass leaves", () => {

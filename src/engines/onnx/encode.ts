@@ -2,7 +2,7 @@ import type { Field, Type } from "protobufjs";
 import type { DType } from "../../core/dtype.js";
 import type { Shape } from "../../core/shape.js";
 import { bytesOf, type Tensor } from "../../core/tensor.js";
-import { irVersion, opsets } from "./versions.js";
+import { bitCastOpset, irVersion, opsets } from "./versions.js";
 
 /** An input or output of a model. */
 export interface Port {
@@ -134,6 +134,7 @@ export async function encodeModel(
 ): Promise<Uint8Array> {
   const type = await (modelType ??= loadModelType());
   const domains = new Set(nodes.map((node) => node.domain ?? "").concat(""));
+  const own = nodes.some(({ op }) => op === "BitCast") ? bitCastOpset : opsets[""];
   return type
     .encode({
       irVersion: header?.irVersion ?? irVersion,
@@ -141,7 +142,7 @@ export async function encodeModel(
       ...(header === undefined ? {} : { producerVersion: header.producerVersion }),
       opsetImport: [...domains]
         .sort()
-        .map((domain) => ({ domain, version: domain === "" ? (header?.opset ?? opsets[domain]) : opsets[domain] })),
+        .map((domain) => ({ domain, version: domain === "" ? (header?.opset ?? own) : opsets[domain] })),
       graph: {
         name,
         node: nodes.map((node) => ({

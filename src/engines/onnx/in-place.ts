@@ -24,6 +24,7 @@ export const gateName = "onestep.gate";
 const elementwise = new Set([
   "Abs",
   "Add",
+  "BitCast",
   "Cast",
   "Div",
   "Max",
@@ -43,7 +44,7 @@ const overwrites = new Map<string, (at: number) => boolean>([
   ...["ScatterElements", "ScatterND"].map((op) => [op, (at: number) => at === 0] as const),
 ]);
 // Results that may share memory with the first input.
-const views = new Set(["Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"]);
+const views = new Set(["BitCast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"]);
 
 /**
  * Lets the next values of `candidates` be written over the old ones. All that is not part of an update runs before all that

@@ -11,6 +11,7 @@ import { reshape } from "../../ops/structure.js";
 import { dce } from "../../passes/dce.js";
 import { convolution } from "./lower/blocked.js";
 import { type Emitter, float, int } from "./lower/context.js";
+import { matchPerChannel } from "./per-channel.js";
 
 /** `alpha A B + C`, one pass over the result: what onnxruntime's Gemm computes. */
 export const gemmOp = op("onnx.gemm", {
@@ -36,14 +37,16 @@ export const convBias: Emitter<ConvBiasAttrs> = (to, inputs, attrs, [type], node
 
 /**
  * Matrix products and convolutions that take their neighbours in: `matmul + bias`, `conv + bias`, and the update `w - lr matmul`, which then touches the
- * weights once instead of four times (MLP 784-512-10: the update's multiply and subtract vanish).
+ * weights once instead of four times (MLP 784-512-10: the update's multiply and subtract vanish); and what normalization by the
+ * batch does to each channel.
  */
 export function fuse(graph: Graph, context: TraceContext): Graph {
   const counts = usesOf(graph);
   // Counted on the graph before: nodes are visited by their old inputs, replaced by the new ones.
   const single = (blob: Blob): boolean => counts.get(blob) === 1;
   const fused = rewrite(graph, context, (node, inputs) => {
-    const match = matchGemm(node, inputs, single) ?? matchConvBias(node, inputs, single);
+    const match =
+      matchGemm(node, inputs, single) ?? matchConvBias(node, inputs, single) ?? matchPerChannel(node, inputs, single);
     return match === undefined ? undefined : [match];
   }).graph;
   return dce(fused);

@@ -6,6 +6,9 @@ export const opsets: Readonly<Record<string, number>> = {
   "com.microsoft.nchwc": 1,
 };
 
+/** The opset of models with `BitCast`, the first that has it. */
+export const bitCastOpset = 26;
+
 /** Opsets that exported models can have, each with the oldest IR version that goes with it. */
 export const exportable: Readonly<Record<number, number>> = { 17: 8, 18: 8, 19: 9, 20: 9, 21: 10 };
 

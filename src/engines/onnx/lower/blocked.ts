@@ -1,4 +1,4 @@
-import { sizeOf } from "../../../core/shape.js";
+import { type Shape, sizeOf } from "../../../core/shape.js";
 import { int, ints, type Lowering } from "./context.js";
 import { type ConvolutionShapes, fewPlaces, hasFewPlaces } from "./few-places.js";
 
@@ -14,11 +14,11 @@ export interface Convolution {
 /** The domain of onnxruntime's blocked kernels. */
 export const nchwc = "com.microsoft.nchwc";
 
-/** `[N, C, ...]` -> `[N, C / block, ..., block]`, under the old shape; C fills its blocks. Equal ones are made once by onnxruntime. */
+/** `[N, C, ...]` -> `[N, C / block, ..., block]`, under the old shape; C fills its blocks. Equal ones are made once. */
 export const reorder = (to: Lowering, x: string): string => to.one("ReorderInput", [x], {}, nchwc);
 
-/** Turning the filters round costs about 1 ns each; below this many places they are used for too little. */
-const placesWorthIt = 4096;
+/** Bringing the filters into blocks costs 1.5 ns each and the kernel gains 0.004 ns a place; below this many places they are used for too little. */
+const placesWorthIt = 1024;
 /**
  * The kernel takes six places of a row at once, but one at a time, 1.7 times as slow, where the window reaches into the padding:
  * 0.012 ns more a tap and filter. Zeros put round the input beforehand cost 0.4 ns a cell. (One core of an EPYC 9004, AVX-512.)
@@ -37,13 +37,84 @@ export function convolution(
   shapes: ConvolutionShapes,
 ): string {
   if (hasFewPlaces(to, attrs, shapes)) return fewPlaces(to, [x!, w!, ...bias], attrs, shapes);
+  const blocked = blockedConvolution(to, [x!, w!, ...bias], attrs, shapes, inBlocks);
+  if (blocked !== undefined) return blocked;
+  return to.one("Conv", [x!, w!, ...bias], {
+    ...movingOf(attrs),
+    pads: ints(attrs.pads),
+    group: int(attrs.groups),
+  });
+}
+
+/** As `convolution`, with the filters turned round and inputs and outputs swapped; `shapes` are those of the swapped filters. */
+export function turnedConvolution(
+  to: Lowering,
+  [x, w]: readonly string[],
+  attrs: Convolution,
+  shapes: ConvolutionShapes,
+): string {
+  return (
+    blockedConvolution(to, [x!, w!], attrs, shapes, inBlocksTurned) ??
+    convolution(to, [x!, turnedRound(to, w!, shapes.filters)], attrs, shapes)
+  );
+}
+
+const movingOf = ({ kernel, strides, dilations }: Convolution) => ({
+  kernel_shape: ints(kernel),
+  strides: ints(strides),
+  dilations: ints(dilations),
+});
+
+/** Filters `[I, O, ...]` turned round, as `[O, I, ...]`, which `shape` is. */
+function turnedRound(to: Lowering, w: string, shape: Shape): string {
+  const axes = shape.flatMap((size, axis) => (axis > 1 && size > 1 ? [axis] : []));
+  const each = (value: number): string => to.ints(axes.map(() => value));
+  const reversed =
+    axes.length === 0 ? w : to.one("Slice", [w, each(-1), each(Number.MIN_SAFE_INTEGER), to.ints(axes), each(-1)]);
+  return to.one("Transpose", [reversed], { perm: ints([1, 0, ...shape.slice(2).map((_, i) => i + 2)]) });
+}
+
+type InBlocks = (to: Lowering, w: string, shape: Shape, block: number) => string;
+
+// Whole runs of a block move last: 256 filters of 256 channels, 3 x 3, take 0.9 ms this way, 2.1 in one Transpose.
+
+/** `[O, I, h, w] -> [O / block, I / block, h, w, block of I, block of O]`, under the old shape. */
+const inBlocks: InBlocks = (to, w, shape, block) => {
+  const [out, channels, ...kernel] = shape as [number, number, ...number[]];
+  const rows = to.one("Reshape", [w, to.ints([out, -1])]);
+  const turned = to.one("Transpose", [rows], { perm: ints([1, 0]) });
+  const parts = [channels / block, block, sizeOf(kernel), out / block, block];
+  const runs = to.one("Reshape", [turned, to.ints(parts)]);
+  return to.one("Reshape", [to.one("Transpose", [runs], { perm: ints([3, 0, 2, 1, 4]) }), to.ints(shape)]);
+};
+
+/** The same of filters `[I, O, h, w]` turned round. */
+const inBlocksTurned: InBlocks = (to, w, shape, block) => {
+  const [out, channels, ...kernel] = shape as [number, number, ...number[]];
+  const taps = sizeOf(kernel);
+  const rows = to.one("Reshape", [w, to.ints([channels, out, taps])]);
+  const turned = to.one("Transpose", [rows], { perm: ints([0, 2, 1]) });
+  const backwards = to.ints(Array.from({ length: taps }, (_, tap) => taps - 1 - tap));
+  const reversed = to.one("Gather", [turned, backwards], { axis: int(1) });
+  const runs = to.one("Reshape", [reversed, to.ints([channels / block, block, taps, out / block, block])]);
+  return to.one("Reshape", [to.one("Transpose", [runs], { perm: ints([3, 0, 2, 1, 4]) }), to.ints(shape)]);
+};
+
+/** The convolution by onnxruntime's blocked kernel, or undefined where that is not to be had or no faster. */
+function blockedConvolution(
+  to: Lowering,
+  [x, w, ...bias]: readonly string[],
+  attrs: Convolution,
+  shapes: ConvolutionShapes,
+  blocksOf: InBlocks,
+): string | undefined {
   const { block } = to;
-  const { kernel, strides, dilations, pads, groups } = attrs;
+  const { kernel, pads, groups } = attrs;
   const { input, filters, output } = shapes;
   const [out, channels] = filters as [number, number];
   const places = output[0]! * sizeOf(output.slice(2));
-  const moving = { kernel_shape: ints(kernel), strides: ints(strides), dilations: ints(dilations) };
   if (
+    hasFewPlaces(to, attrs, shapes) ||
     block === undefined ||
     groups !== 1 ||
     kernel.length !== 2 ||
@@ -52,11 +123,7 @@ export function convolution(
     channels % block !== 0 ||
     places < placesWorthIt
   )
-    return to.one("Conv", [x!, w!, ...bias], { ...moving, pads: ints(pads), group: int(groups) });
-  // [O, I, h, w] -> [O / block, I / block, h, w, block of I, block of O], under the old shape.
-  const split = to.one("Reshape", [w!, to.ints([out / block, block, channels / block, block, ...kernel])]);
-  const turned = to.one("Transpose", [split], { perm: ints([0, 2, 4, 5, 3, 1]) });
-  const blocked = to.one("Reshape", [turned, to.ints(filters)]);
+    return undefined;
   const [batch, , height, width] = input as [number, number, number, number];
   const [top, left, bottom, right] = pads as [number, number, number, number];
   const isPadded = (left + right) * sizeOf(kernel) * out >= tapsWorthPadding * width;
@@ -68,8 +135,8 @@ export function convolution(
   }
   const result = to.one(
     "Conv",
-    [cells, blocked, ...bias],
-    { ...moving, pads: ints(isPadded ? [top, 0, bottom, 0] : pads) },
+    [cells, blocksOf(to, w!, filters, block), ...bias],
+    { ...movingOf(attrs), pads: ints(isPadded ? [top, 0, bottom, 0] : pads) },
     nchwc,
   );
   return to.one("ReorderOutput", [result], { channels: int(out) }, nchwc);

@@ -8,7 +8,8 @@ export class Lowering {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: { readonly name: string; readonly tensor: Tensor }[] = [];
   readonly #known = new Map<string, string>();
-  readonly #once = new Map<string, string>();
+  /** Places in `nodes`, by what a node does. */
+  readonly #made = new Map<string, number>();
   #count = 0;
   /**
    * `block` is the number of channels that blocked convolutions keep together, where the machine has such kernels; `portable`
@@ -24,14 +25,18 @@ export class Lowering {
     return `v${this.#count++}`;
   }
 
-  /** Appends an ONNX node and returns the names of its outputs. */
+  /** Appends an ONNX node, or finds one that does the same, and returns the names of its outputs. */
   nodeOf(
     op: string,
     inputs: readonly string[],
     attributes: OnnxNode["attributes"] = {},
     { outputs = 1, domain }: { readonly outputs?: number; readonly domain?: string } = {},
   ): readonly string[] {
+    const key = JSON.stringify([domain, op, inputs, attributes, outputs]);
+    const known = this.#made.get(key);
+    if (known !== undefined) return this.nodes[known]!.outputs;
     const names = Array.from({ length: outputs }, () => this.fresh());
+    this.#made.set(key, this.nodes.length);
     this.nodes.push({
       op,
       name: `${op}_${this.nodes.length}`,
@@ -46,14 +51,6 @@ export class Lowering {
   /** Appends a one-output ONNX node. */
   one(op: string, inputs: readonly string[], attributes: OnnxNode["attributes"] = {}, domain?: string): string {
     return this.nodeOf(op, inputs, attributes, domain === undefined ? {} : { domain })[0]!;
-  }
-
-  /** As `one`, for what several ops may ask for: equal nodes are made once. */
-  once(op: string, inputs: readonly string[], attributes: OnnxNode["attributes"] = {}): string {
-    const key = JSON.stringify([op, inputs, attributes]);
-    const known = this.#once.get(key) ?? this.one(op, inputs, attributes);
-    this.#once.set(key, known);
-    return known;
   }
 
   /** Gives a value that one of the nodes from `first` on makes another name; false where none of them makes it. */

@@ -84,11 +84,11 @@ export function fewPlacesFilterGradient(
 }
 
 /** `[size, what is left]`. */
-const flat = (to: Lowering, x: string, size: number): string => to.once("Reshape", [x, to.ints([size, -1])]);
+const flat = (to: Lowering, x: string, size: number): string => to.one("Reshape", [x, to.ints([size, -1])]);
 
 /** The first two axes swapped. The gradients have need of what the convolution and each other have swapped: it is done once. */
 const swapped = (to: Lowering, x: string, rank: number): string =>
-  to.once("Transpose", [x], { perm: ints([1, 0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)]) });
+  to.one("Transpose", [x], { perm: ints([1, 0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)]) });
 
 /** The cells under each tap, `[channels taps, batch places]`; the convolution's are also its filter gradient's. */
 function cellsOf(
@@ -101,10 +101,10 @@ function cellsOf(
   const [batch, channels, ...sizes] = input as [number, number, ...number[]];
   const image = swapped(to, x, n + 2);
   const edge = [0, 0, ...pads.slice(0, n), 0, 0, ...pads.slice(n)];
-  const padded = pads.every((pad) => pad === 0) ? image : to.once("Pad", [image, to.ints(edge)]);
+  const padded = pads.every((pad) => pad === 0) ? image : to.one("Pad", [image, to.ints(edge)]);
   const wide = sizes.map((size, i) => size + pads[i]! + pads[n + i]!);
   // Axis by axis: [channels, taps, batch, ...], the first axis' taps outermost in the end.
-  let cells = sizeOf(kernel) === 1 ? padded : to.once("Reshape", [padded, to.ints([channels, 1, batch, ...wide])]);
+  let cells = sizeOf(kernel) === 1 ? padded : to.one("Reshape", [padded, to.ints([channels, 1, batch, ...wide])]);
   const first = sizeOf(kernel) === 1 ? 2 : 3;
   for (let axis = n - 1; axis >= 0; axis--) {
     if (kernel[axis] === 1 && strides[axis] === 1) continue;
@@ -112,9 +112,9 @@ function cellsOf(
       const from = tap * dilations[axis]!;
       const past = from + (output[axis + 2]! - 1) * strides[axis]! + 1;
       const bounds = [[from], [past], [axis + first], [strides[axis]!]].map((value) => to.ints(value));
-      return to.once("Slice", [cells, ...bounds]);
+      return to.one("Slice", [cells, ...bounds]);
     });
-    cells = taps.length === 1 ? taps[0]! : to.once("Concat", taps, { axis: int(1) });
+    cells = taps.length === 1 ? taps[0]! : to.one("Concat", taps, { axis: int(1) });
   }
   return flat(to, cells, channels * sizeOf(kernel));
 }

@@ -2,6 +2,7 @@ import { bug } from "../../../core/errors.js";
 import type { Blob } from "../../../graph/blob.js";
 import { type Graph, inputsOf, rootsOf } from "../../../graph/graph.js";
 import { edgeType, type OnnxModel, type OnnxNode, type Port } from "../encode.js";
+import { channelAffine, channelDot } from "../per-channel.js";
 import { convBias, gemm } from "../rewrite.js";
 import { type Emitter, Lowering } from "./context.js";
 import { table } from "./table.js";
@@ -32,6 +33,8 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
     ...table,
     "onnx.gemm": gemm,
     "onnx.convBias": convBias,
+    "onnx.channelAffine": channelAffine,
+    "onnx.channelDot": channelDot,
   };
   const labels = [
     ...graph.outputs.map((_, i) => `out:${i}`),

@@ -1,11 +1,11 @@
 import { allocate } from "../../../core/dtype.js";
-import { type Shape, sizeOf } from "../../../core/shape.js";
+import { sizeOf } from "../../../core/shape.js";
 import type { Blob } from "../../../graph/blob.js";
 import type { Node } from "../../../graph/graph.js";
 import type { ConvAttrs, ConvInputGradAttrs } from "../../../ops/conv.js";
 import { type AvgPoolGradAttrs, isOneWindow } from "../../../ops/pool.js";
 import { tapsInside, type Window, windowOutputs } from "../../../ops/window.js";
-import { convolution } from "./blocked.js";
+import { convolution, turnedConvolution } from "./blocked.js";
 import { type Emitters, int, ints, type Lowering, onlyWhere } from "./context.js";
 import { fewPlacesFilterGradient, fewPlacesInputGradient, hasFewPlaces } from "./few-places.js";
 import { blockedFilterGradient, imagewiseFilterGradient } from "./filter-gradient.js";
@@ -44,11 +44,10 @@ export const window = {
     const after = sizes.map((size, i) => size - outputs[i]! + pads[i]!);
     // Without strides it is a convolution with the filters turned round, whose kernel is the faster one.
     if (attrs.groups === 1 && strides.every((s) => s === 1) && [...before, ...after].every((pad) => pad >= 0)) {
-      const turned = turnedRound(to, inputs[1]!, w.shape);
       const [out, channels, ...taps] = w.shape;
-      return convolution(
+      return turnedConvolution(
         to,
-        [inputs[0]!, turned],
+        inputs,
         { ...attrs, pads: [...before, ...after] },
         { input: dy.shape, filters: [channels!, out!, ...taps], output: type!.shape },
       );
@@ -206,18 +205,6 @@ export const window = {
     },
   ),
 } satisfies Partial<Emitters>;
-
-/** The order of axes with the first two swapped. */
-const swapped = (n: number): number[] => [1, 0, ...Array.from({ length: n }, (_, i) => i + 2)];
-
-/** Filters turned round, with inputs and outputs swapped. */
-function turnedRound(to: Lowering, w: string, shape: Shape): string {
-  const axes = shape.flatMap((size, axis) => (axis > 1 && size > 1 ? [axis] : []));
-  const each = (value: number): string => to.ints(axes.map(() => value));
-  const reversed =
-    axes.length === 0 ? w : to.one("Slice", [w, each(-1), each(Number.MIN_SAFE_INTEGER), to.ints(axes), each(-1)]);
-  return to.one("Transpose", [reversed], { perm: ints(swapped(shape.length - 2)) });
-}
 
 /** Position of tap number `tap` in a kernel. */
 function tapOf(tap: number, kernel: readonly number[]): number[] {

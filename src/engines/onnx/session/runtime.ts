@@ -22,13 +22,13 @@ export interface LoadOptions {
   readonly threads?: number;
   /** False keeps onnxruntime from putting ops of its own in the place of several; default true. */
   readonly fusions?: boolean;
-  /** Names of onnxruntime's optimizers to leave out; default none. */
-  readonly unfit?: readonly string[];
   /**
-   * Whether onnxruntime plans one block for all values of a step, from the second step on; default true. The memory of the first step stays
-   * beside it.
+   * Whether runs after the first take one block of memory, at places planned by the first, which onnxruntime keeps beside what the first
+   * run took; default true.
    */
   readonly memoryPattern?: boolean;
+  /** Names of onnxruntime's optimizers to leave out; default none. */
+  readonly unfit?: readonly string[];
 }
 
 /** onnxruntime, by one of two ways in. */
