@@ -1,4 +1,5 @@
 import { allocate, type DType } from "../../../core/dtype.js";
+import type { Shape } from "../../../core/shape.js";
 import { bytesOf, type Tensor } from "../../../core/tensor.js";
 import * as table from "../../table.js";
 import { type Attribute, type OnnxNode, onnxElementType } from "../encode.js";
@@ -8,6 +9,9 @@ export class Lowering {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: { readonly name: string; readonly tensor: Tensor }[] = [];
   readonly #known = new Map<string, string>();
+  readonly #constants = new Map<string, Tensor>();
+  /** Places in `nodes`, by op, inputs and attributes. */
+  readonly #made = new Map<string, number>();
   #count = 0;
   /**
    * `block` is the number of channels that blocked convolutions keep together, where the machine has such kernels; `portable`
@@ -23,13 +27,17 @@ export class Lowering {
     return `v${this.#count++}`;
   }
 
-  /** Appends an ONNX node and returns the names of its outputs. */
+  /** Appends an ONNX node and returns the names of its outputs. An equal one is made once: rows of different ops share what they prepare. */
   nodeOf(
     op: string,
     inputs: readonly string[],
     attributes: OnnxNode["attributes"] = {},
     { outputs = 1, domain }: { readonly outputs?: number; readonly domain?: string } = {},
   ): readonly string[] {
+    const key = `${op} ${outputs} ${inputs.join(" ")} ${JSON.stringify(attributes)}`;
+    const known = this.#made.get(key);
+    if (known !== undefined) return this.nodes[known]!.outputs;
+    this.#made.set(key, this.nodes.length);
     const names = Array.from({ length: outputs }, () => this.fresh());
     this.nodes.push({
       op,
@@ -64,6 +72,7 @@ export class Lowering {
     if (known !== undefined) return known;
     const name = `c${this.initializers.length}`;
     this.initializers.push({ name, tensor });
+    this.#constants.set(name, tensor);
     this.#known.set(key, name);
     return name;
   }
@@ -75,6 +84,12 @@ export class Lowering {
       data[i] = BigInt(value);
     });
     return this.tensor({ dtype: "int64", shape: [values.length], data });
+  }
+
+  /** `x` in another shape; an initializer gets it at once. */
+  reshape(x: string, shape: Shape): string {
+    const constant = this.#constants.get(x);
+    return constant === undefined ? this.one("Reshape", [x, this.ints(shape)]) : this.tensor({ ...constant, shape });
   }
 
   cast(x: string, dtype: DType): string {
