@@ -10,6 +10,7 @@ export class Lowering {
   readonly initializers: { readonly name: string; readonly tensor: Tensor }[] = [];
   readonly #known = new Map<string, string>();
   readonly #constants = new Map<string, Tensor>();
+  readonly #lists = new Map<string, string>();
   /** Places in `nodes`, by op, inputs and attributes. */
   readonly #made = new Map<string, number>();
   #count = 0;
@@ -79,11 +80,16 @@ export class Lowering {
 
   /** An int64 vector: axes and shapes. */
   ints(values: readonly number[]): string {
+    const key = values.join();
+    const known = this.#lists.get(key);
+    if (known !== undefined) return known;
     const data = allocate("int64", values.length);
     values.forEach((value, i) => {
       data[i] = BigInt(value);
     });
-    return this.tensor({ dtype: "int64", shape: [values.length], data });
+    const name = this.tensor({ dtype: "int64", shape: [values.length], data });
+    this.#lists.set(key, name);
+    return name;
   }
 
   /** `x` in another shape; an initializer gets it at once. */
