@@ -19,17 +19,19 @@ export function rewrite(graph: Graph, context: TraceContext, rule: Rule): Rewrit
   const builder = new GraphBuilder(context);
   const moved = new Map<Blob, Blob>();
   const map = (blob: Blob): Blob => moved.get(blob) ?? blob;
+  const isMoved = (blob: Blob): boolean => moved.has(blob);
   building(builder, () => {
-    for (const node of graph.nodes) {
-      const same = !node.inputs.some((input) => moved.has(input));
-      const inputs = same ? node.inputs : node.inputs.map(map);
-      builder.device = () => node.device;
-      builder.region = () => node.region;
-      const keep = (): readonly Blob[] => {
-        if (!same) return builder.append(node.op, inputs, node.attrs, node.outputs, node.name);
-        builder.nodes.push(node);
-        return node.outputs;
-      };
+    let node: Node;
+    let inputs: readonly Blob[];
+    builder.device = () => node.device;
+    builder.region = () => node.region;
+    const keep = (): readonly Blob[] => {
+      if (inputs !== node.inputs) return builder.append(node.op, inputs, node.attrs, node.outputs, node.name);
+      builder.nodes.push(node);
+      return node.outputs;
+    };
+    for (node of graph.nodes) {
+      inputs = moved.size > 0 && node.inputs.some(isMoved) ? node.inputs.map(map) : node.inputs;
       const results = rule(node, inputs, keep) ?? keep();
       if (results === node.outputs) continue;
       for (const [i, output] of node.outputs.entries()) if (results[i] !== output) moved.set(output, results[i]!);

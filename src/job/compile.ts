@@ -130,6 +130,7 @@ function splitHost(
 ): { readonly graph: Graph; readonly hostNodes: readonly Node[] } {
   const isHost = (node: Node): boolean => findOp(node.op)?.kind === "host";
   const hostNodes = graph.nodes.filter(isHost);
+  if (hostNodes.length === 0) return { graph, hostNodes };
   for (const node of hostNodes) {
     const native = node.inputs.find((input) => input.node.op !== "placeholder" && !isHost(input.node));
     if (native !== undefined) {

@@ -11,15 +11,16 @@ export function decompose(
   wanted: (op: Op<string, Attrs>, node: Node) => boolean,
 ): Rewritten {
   let result: Rewritten = { graph, map: (blob) => blob };
+  const isWanted = (node: Node): boolean => {
+    const op = findOp(node.op);
+    return op?.decompose !== undefined && wanted(op, node);
+  };
   for (;;) {
-    let found = false;
-    const { graph: next, map } = rewrite(result.graph, context, (node, inputs) => {
-      const op = findOp(node.op);
-      if (op?.decompose === undefined || !wanted(op, node)) return undefined;
-      found = true;
-      return op.decompose(inputs, node.attrs);
-    });
-    if (!found) return result;
+    const found = new Set(result.graph.nodes.filter(isWanted));
+    if (found.size === 0) return result;
+    const { graph: next, map } = rewrite(result.graph, context, (node, inputs) =>
+      found.has(node) ? findOp(node.op)?.decompose?.(inputs, node.attrs) : undefined,
+    );
     const before = result.map;
     result = { graph: next, map: (blob) => map(before(blob)) };
   }

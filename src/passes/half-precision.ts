@@ -10,6 +10,7 @@ import { findOp } from "../ops/index.js";
  * engines see of float16 are inputs, casts and roots.
  */
 export function computeHalvesInFloat32(graph: Graph, context: TraceContext): Graph {
+  if (!graph.nodes.some(touchesHalves)) return graph;
   return rewrite(graph, context, (node, inputs) => {
     const op = findOp(node.op);
     if (op === undefined || op.kind === "host" || node.op === "cast" || !touchesHalves(node)) return undefined;

@@ -22,7 +22,7 @@ import { type MaxUnpoolAttrs, maxUnpoolOp } from "../ops/pool.js";
 import { type ReduceAttrs, reduceSumOp } from "../ops/reduce.js";
 import { constantOp, constantValue, isScalar } from "../ops/sources.js";
 import { broadcastTo, reshape, transpose } from "../ops/structure.js";
-import { cse } from "./cse.js";
+import { merging } from "./cse.js";
 import { dce } from "./dce.js";
 
 /** What takes the place of the node's one output; undefined where the rule does not fit. */
@@ -229,22 +229,23 @@ function swapsLast({ node }: Blob): boolean {
   return perm.every((axis, i) => axis === (i === rank - 1 ? rank - 2 : i === rank - 2 ? rank - 1 : i));
 }
 
-/** Applies the algebra above, with cse and dce, until nothing changes. */
+/** Applies the algebra above and merges equal nodes, with dce, until nothing changes. */
 export function simplify(graph: Graph, context: TraceContext): Graph {
   for (let round = 0; round < 20; round++) {
     const counts = usesOf(graph);
     const uses = (blob: Blob): number => counts.get(blob) ?? Infinity; // made in this round: known in the next
+    const merge = merging();
     let changed = false;
-    const next = rewrite(graph, context, (node, inputs) => {
+    const next = rewrite(graph, context, (node, inputs, keep) => {
       for (const identity of identities[node.op] ?? []) {
         const result = identity(node, inputs, uses);
         if (result === undefined) continue;
         changed = true;
         return [result];
       }
-      return undefined;
+      return merge(node, inputs, keep);
     }).graph;
-    graph = dce(cse(next, context));
+    graph = dce(next);
     if (!changed) return graph;
   }
   return graph;

@@ -33,6 +33,27 @@ export const rows: readonly Row[] = [
       { inputs: [{ shape: [2], data: [1, 2], dtype: "int64" }], output: [3] },
     ],
   },
+  // Large sums over the first axes, as of biases' gradients, are a product on the onnx engine.
+  {
+    op: "reduceSum",
+    inputs: [{ shape: [16, 300] }],
+    call: (a) => math.reduceSum(a, { axis: 0 }),
+    print: "%1:float[300] = reduceSum %0 {axes=[0], keepDims=false}",
+    exact: [
+      {
+        inputs: [
+          { shape: [8, 512], data: Array.from({ length: 4096 }, (_, i) => (i === 3 ? inf : i === 5 ? NaN : i % 512)) },
+        ],
+        output: Array.from({ length: 512 }, (_, i) => (i === 3 ? inf : i === 5 ? NaN : 8 * i)),
+      },
+    ],
+  },
+  {
+    op: "reduceSum",
+    inputs: [{ shape: [4, 8, 20, 10] }],
+    call: (a) => math.reduceSum(a, { axis: [0, 1], keepdims: true }),
+    print: "%1:float[1,1,20,10] = reduceSum %0 {axes=[0,1], keepDims=true}",
+  },
   {
     op: "reduceSum",
     inputs: [x],

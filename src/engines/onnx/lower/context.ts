@@ -1,4 +1,5 @@
 import { allocate, type DType } from "../../../core/dtype.js";
+import type { Shape } from "../../../core/shape.js";
 import { bytesOf, type Tensor } from "../../../core/tensor.js";
 import * as table from "../../table.js";
 import { type Attribute, type OnnxNode, onnxElementType } from "../encode.js";
@@ -8,7 +9,9 @@ export class Lowering {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: { readonly name: string; readonly tensor: Tensor }[] = [];
   readonly #known = new Map<string, string>();
-  /** Places in `nodes`, by what a node does. */
+  readonly #constants = new Map<string, Tensor>();
+  readonly #lists = new Map<string, string>();
+  /** Places in `nodes`, by op, inputs and attributes. */
   readonly #made = new Map<string, number>();
   #count = 0;
   /**
@@ -70,17 +73,29 @@ export class Lowering {
     if (known !== undefined) return known;
     const name = `c${this.initializers.length}`;
     this.initializers.push({ name, tensor });
+    this.#constants.set(name, tensor);
     this.#known.set(key, name);
     return name;
   }
 
   /** An int64 vector: axes and shapes. */
   ints(values: readonly number[]): string {
+    const key = values.join();
+    const known = this.#lists.get(key);
+    if (known !== undefined) return known;
     const data = allocate("int64", values.length);
     values.forEach((value, i) => {
       data[i] = BigInt(value);
     });
-    return this.tensor({ dtype: "int64", shape: [values.length], data });
+    const name = this.tensor({ dtype: "int64", shape: [values.length], data });
+    this.#lists.set(key, name);
+    return name;
+  }
+
+  /** `x` in another shape; an initializer gets it at once. */
+  reshape(x: string, shape: Shape): string {
+    const constant = this.#constants.get(x);
+    return constant === undefined ? this.one("Reshape", [x, this.ints(shape)]) : this.tensor({ ...constant, shape });
   }
 
   cast(x: string, dtype: DType): string {

@@ -17,7 +17,12 @@ const broadcast =
       const rank = node.inputs[i]!.shape.length;
       const ends = shape.slice(-Math.max(rank, 1));
       const runsSlow = rank < shape.length && ends.every((size) => size === 1) && sizeOf(shape) > 1;
-      return runsSlow && !to.portable ? to.one("Reshape", [input, to.ints(shape.map(() => 1))]) : input;
+      return runsSlow && !to.portable
+        ? to.reshape(
+            input,
+            shape.map(() => 1),
+          )
+        : input;
     });
     return to.one(op, aligned);
   };

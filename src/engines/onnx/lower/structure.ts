@@ -14,6 +14,6 @@ export const structure = {
     return to.one("Reshape", [x!, shape], { allowzero: { int: 1 } });
   },
   observe: same("Identity"),
-  reshape: (to, [x], { shape }) => to.one("Reshape", [x!, to.ints(shape)]),
+  reshape: (to, [x], { shape }) => to.reshape(x!, shape),
   transpose: (to, [x], { perm }) => to.one("Transpose", [x!], { perm: ints(perm) }),
 } satisfies Partial<Emitters>;
