@@ -1,6 +1,6 @@
 // npx tsx bench/recompute.ts [--layers 24] [--units 1024] [--batch 4096] [--each 4]: peak memory and step time of a deep network, with all
-// activations kept and with regions of `scope.recompute` of some layers each. Every variant runs in a process of its own; the loss
-// after the last step must be the same to the bit.
+// activations kept, with `config.recompute` and with regions of `scope.recompute` of some layers each. Every variant runs in a process of
+// its own; the loss after the last step must be the same to the bit.
 import { spawnSync } from "node:child_process";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ const options = new Command("recompute")
   .option("--each <list>", "layers of a region, comma-separated", "2,4,6")
   .option("--steps <n>", "steps, of which the fastest counts", "4")
   .option("--engine <name>", "onnx or tensorflow", "onnx")
-  .option("--variant <n>", "inside a process: layers of a region, 0 for none")
+  .option("--variant <n>", "inside a process: layers of a region, 0 for none, -1 for config.recompute")
   .parse()
   .opts<{
     layers: string;
@@ -33,6 +33,8 @@ interface Result {
   readonly loss: number;
 }
 
+const fromSetting = -1;
+
 /** Trains in this process. */
 async function run(each: number): Promise<Result> {
   const layers = Number(options.layers);
@@ -40,6 +42,7 @@ async function run(each: number): Promise<Result> {
   const batch = Number(options.batch);
   flow.config.engine(options.engine);
   flow.config.seed(1);
+  flow.config.recompute(each === fromSetting);
   const job = flow.globalFunction(
     { type: "train", name: "deep", returns: tp.Numpy },
     [tp.Numpy.Placeholder([batch, units])],
@@ -52,10 +55,10 @@ async function run(each: number): Promise<Result> {
         return y;
       };
       let y = x;
-      const size = each === 0 ? layers : each;
+      const size = each <= 0 ? layers : each;
       for (let i = 0; i < layers; i += size) {
         const to = Math.min(i + size, layers);
-        y = each === 0 ? block(y, i, to) : flow.scope.recompute(() => block(y, i, to));
+        y = each <= 0 ? block(y, i, to) : flow.scope.recompute(() => block(y, i, to));
       }
       const loss = flow.math.reduceMean(flow.math.square(y));
       const rate = new flow.optimizer.PiecewiseConstantScheduler([], [0.01]);
@@ -78,7 +81,7 @@ async function run(each: number): Promise<Result> {
 function inProcess(each: number): Result {
   const args = [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2), "--variant", `${each}`];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`regions of ${each} layers: ${stderr}`);
+  if (status !== 0) throw new Error(`variant ${each}: ${stderr}`);
   return JSON.parse(stdout) as Result;
 }
 
@@ -92,9 +95,13 @@ else {
   const row = (name: string, { peakMb, stepMs }: Result): void =>
     console.log(`| ${name} | ${peakMb.toFixed(0)} | ${stepMs.toFixed(0)} | ${(stepMs / all.stepMs).toFixed(2)} |`);
   row("none", all);
-  for (const each of options.each.split(",").map(Number)) {
+  const variants: readonly (readonly [string, number])[] = [
+    ["config.recompute", fromSetting],
+    ...options.each.split(",").map((each) => [`of ${each} layers`, Number(each)] as const),
+  ];
+  for (const [name, each] of variants) {
     const result = inProcess(each);
-    row(`of ${each} layers`, result);
+    row(name, result);
     if (result.loss !== all.loss) throw new Error(`the loss is ${result.loss}, without regions ${all.loss}`);
   }
 }
