@@ -66,6 +66,10 @@ test("config's setters check their value, and say so once the session runs", asy
     "write the op with flow.registerOp",
   );
 
+  expect((await failure(() => config.recompute("all" as never))).message).toBe(
+    "config.recompute: got 'all', expected true or false [E_ARGUMENT]",
+  );
+
   const job = flow.globalFunction({ name: "job", returns: tp.Numpy }, () => flow.constant(1, { dtype: flow.float }));
   await job();
   const { result, text } = withStderr(() => [config.gpuDeviceNum(1), config.useRdma(), flow.env.ctrlPort(9988)]);
@@ -78,6 +82,7 @@ test("config's setters check their value, and say so once the session runs", asy
     () => config.seed(1),
     () => config.engine("onnx"),
     () => config.checkNumerics(true),
+    () => config.recompute(true),
     () => config.computeThreadPoolSize(1),
   ])
     expect((await failure(set)).message).toContain("the session is running");
