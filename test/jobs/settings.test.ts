@@ -67,7 +67,7 @@ test("config's setters check their value, and say so once the session runs", asy
   );
 
   expect((await failure(() => config.recompute("all" as never))).message).toBe(
-    "config.recompute: got 'all', expected true or false [E_ARGUMENT]",
+    "config.recompute: got the string 'all', expected true or false [E_ARGUMENT]",
   );
 
   const job = flow.globalFunction({ name: "job", returns: tp.Numpy }, () => flow.constant(1, { dtype: flow.float }));
