@@ -49,11 +49,16 @@ export abstract class MomentOptimizer extends Optimizer {
     return subtract(context.value, multiply(this.direction(context), this.rate(context)));
   }
 
-  /** `m / (sqrt(v) + epsilon)` of the next `m = b1 m + (1 - b1) g` and `v = b2 v + (1 - b2) g²`. */
+  /**
+   * `m / (sqrt(v) + epsilon)` of the next `m = b1 m + (1 - b1) g` and `v = b2 v + (1 - b2) g²`. Both are made of `sqrt(1 - b2) g`, whose
+   * factor can go into the product that the gradient comes from.
+   */
   protected direction({ gradient, slot }: UpdateContext): Blob {
     const [m, v] = [slot("m", 0), slot("v", 0)];
-    const nextM = blend(m.value, gradient, this.beta1);
-    const nextV = blend(v.value, multiply(gradient, gradient), this.beta2);
+    const root = Math.sqrt(1 - this.beta2);
+    const part = multiply(gradient, root);
+    const nextM = add(multiply(m.value, this.beta1), multiply(part, (1 - this.beta1) / root));
+    const nextV = add(multiply(v.value, this.beta2), multiply(part, part));
     m.set(nextM);
     v.set(nextV);
     return divide(nextM, add(sqrt(nextV), this.epsilon));

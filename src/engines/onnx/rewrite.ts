@@ -6,16 +6,16 @@ import { emit, type TraceContext } from "../../graph/trace.js";
 import type { ConvAttrs } from "../../ops/conv.js";
 import { op } from "../../ops/define.js";
 import type { MatmulAttrs } from "../../ops/linalg.js";
-import { constantValue } from "../../ops/sources.js";
+import { constantValue, isScalar } from "../../ops/sources.js";
 import { reshape } from "../../ops/structure.js";
 import { dce } from "../../passes/dce.js";
 import { convolution } from "./lower/blocked.js";
 import { type Emitter, float, int } from "./lower/context.js";
 import { matchPerChannel } from "./per-channel.js";
 
-/** `alpha A B + C`, one pass over the result: what onnxruntime's Gemm computes. */
+/** `alpha A B + C`, one pass over the result: what onnxruntime's Gemm computes. C may be missing. */
 export const gemmOp = op("onnx.gemm", {
-  infer: ([, , c]: readonly Blob[], { shape }: GemmAttrs): BlobType => ({ dtype: c!.dtype, shape }),
+  infer: ([a]: readonly Blob[], { shape }: GemmAttrs): BlobType => ({ dtype: a!.dtype, shape }),
 });
 type GemmAttrs = MatmulAttrs & { readonly alpha: number; readonly shape: readonly number[] };
 
@@ -36,9 +36,9 @@ export const convBias: Emitter<ConvBiasAttrs> = (to, inputs, attrs, [type], node
   });
 
 /**
- * Matrix products and convolutions that take their neighbours in: `matmul + bias`, `conv + bias`, and the update `w - lr matmul`, which then touches the
- * weights once instead of four times (MLP 784-512-10: the update's multiply and subtract vanish); and what normalization by the
- * batch does to each channel.
+ * Matrix products and convolutions that take their neighbours in: `matmul + bias`, `conv + bias`, `c matmul` (the share of a loss in a
+ * batch, an optimizer's factor), and the update `w - lr matmul`, which then touches the weights once instead of four times (MLP
+ * 784-512-10: the update's multiply and subtract vanish); and what normalization by the batch does to each channel.
  */
 export function fuse(graph: Graph, context: TraceContext): Graph {
   const counts = usesOf(graph);
@@ -57,23 +57,32 @@ function matchGemm(node: Node, inputs: readonly Blob[], single: (blob: Blob) => 
   const [oldX, oldY] = node.inputs;
   if (node.op === "add") return gemmOf(x!, y!, oldX!, 1, single) ?? gemmOf(y!, x!, oldY!, 1, single);
   if (node.op === "subtract") return gemmOf(y!, x!, oldY!, -1, single);
+  if (node.op === "multiply" && single(oldX!)) return scaledGemm(x!, y!);
   return undefined;
+}
+
+/** `product * scale` as a Gemm without C, where `product` is a rank-2 matmul. */
+function scaledGemm(product: Blob, scale: Blob): Blob | undefined {
+  const alpha = constantValue(scale);
+  const { shape, dtype, node } = product;
+  if (alpha === undefined || node.op !== "matmul" || shape.length !== 2 || scale.shape.length > 2 || !isScalar(scale))
+    return undefined;
+  // Gemm's alpha is float32.
+  if (dtype !== "float32" && !(dtype === "float64" && Math.fround(alpha) === alpha)) return undefined;
+  return emit(gemmOp, [...node.inputs], { ...(node.attrs as MatmulAttrs), alpha, shape });
 }
 
 /** `sign * product + c` as one Gemm, where `product` is a rank-2 matmul, possibly times a constant, used only here. */
 function gemmOf(product: Blob, c: Blob, old: Blob, sign: number, single: (blob: Blob) => boolean): Blob | undefined {
   if (!single(old)) return undefined;
-  const scaled = product.node.op === "multiply" ? constantValue(product.node.inputs[1]!) : undefined;
-  if (scaled !== undefined && !single(old.node.inputs[0]!)) return undefined;
-  // Gemm's alpha is float32.
-  if (scaled !== undefined && product.dtype === "float64" && Math.fround(scaled) !== scaled) return undefined;
-  const matmul = scaled === undefined ? product : product.node.inputs[0]!;
-  const { shape } = matmul;
-  if (matmul.node.op !== "matmul" || shape.length !== 2 || !sameShape(matmul.shape, product.shape)) return undefined;
+  const { node, shape } = product;
+  const [a, b, other] = node.inputs;
+  const isProduct = node.op === "matmul" || (node.op === "onnx.gemm" && other === undefined);
+  if (!isProduct || shape.length !== 2) return undefined;
   const fits = sameShape(c.shape, shape) || (c.shape.length === 1 && (c.shape[0] === shape[1] || c.shape[0] === 1));
   if (!fits) return undefined;
-  const [a, b] = matmul.node.inputs;
-  return emit(gemmOp, [a!, b!, c], { ...(matmul.node.attrs as MatmulAttrs), alpha: sign * (scaled ?? 1), shape });
+  const { alpha = 1, ...attrs } = node.attrs as MatmulAttrs & Partial<GemmAttrs>;
+  return emit(gemmOp, [a!, b!, c], { ...attrs, alpha: sign * alpha, shape });
 }
 
 /** `conv + bias`, where the bias is one number a channel, the convolution is used only here and has a kernel. */
