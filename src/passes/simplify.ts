@@ -17,6 +17,7 @@ import {
   subtractOp,
   where,
 } from "../ops/elementwise.js";
+import { segmentSumOp } from "../ops/indexing.js";
 import { type MatmulAttrs, matmul } from "../ops/linalg.js";
 import { type MaxUnpoolAttrs, maxUnpoolOp } from "../ops/pool.js";
 import { type ReduceAttrs, reduceSumOp } from "../ops/reduce.js";
@@ -54,6 +55,7 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
     (_, [x, y]) => (constantValue(x!) !== undefined && constantValue(y!) === undefined ? multiply(y!, x!) : undefined), // c * x -> x * c
     (_, [x, y]) => scaleOfScale(x!, y!), // (x * a) * b -> x * (a * b), a and b of one element
     (_, [x, y], uses) => scaleOfProduct(x!, y!, uses),
+    (_, [x, y], uses) => scaleOfRows(x!, y!, uses),
     spreadByTheOp(multiplyOp),
   ],
   divide: [
@@ -199,6 +201,14 @@ function spreadByTheOp(op: Op<string, None>): Identity {
     if (y!.node.op === "broadcastTo" && sameShape(x!.shape, y!.shape)) return emit(op, [x!, y!.node.inputs[0]!], {});
     return undefined;
   };
+}
+
+/** sums by id (rows) * s -> sums by id (rows * s), where the rows are fewer: a table's gradient. */
+function scaleOfRows(x: Blob, scale: Blob, uses: (blob: Blob) => number): Blob | undefined {
+  if (x.node.op !== "segmentSum" || !isScalar(scale) || uses(x) > 1 || !x.dtype.startsWith("float")) return undefined;
+  const [rows, ids] = x.node.inputs as [Blob, Blob];
+  if (sizeOf(rows.shape) >= sizeOf(x.shape) || scale.shape.length > rows.shape.length) return undefined;
+  return emit(segmentSumOp, [multiply(rows, scale), ids], x.node.attrs as { readonly segments: number });
 }
 
 /** x / 2^n -> x * 2^-n, which is exact. */
