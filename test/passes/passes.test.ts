@@ -7,7 +7,9 @@ import { fuse } from "#src/engines/onnx/rewrite.js";
 import { check } from "#src/graph/check.js";
 import type { Graph } from "#src/graph/graph.js";
 import { print } from "#src/graph/print.js";
+import { emit } from "#src/graph/trace.js";
 import { findOp } from "#src/ops/index.js";
+import { segmentSumOp } from "#src/ops/indexing.js";
 import { broadcastTo } from "#src/ops/structure.js";
 import { decompose } from "#src/passes/decompose.js";
 import { simplify } from "#src/passes/simplify.js";
@@ -115,6 +117,30 @@ test("onnx: an update is one Gemm over the weights", () => {
   expect(print(fused).split("\n").slice(3).join("\n")).toBe(
     "%3:float32[512,784] = onnx.gemm %1 %0 %2 {transposeA=true, transposeB=false, alpha=-0.001, shape=[512,784]}\nreturn %3",
   );
+});
+
+test("onnx: a constant that a product is multiplied by goes into it, unless the product is used elsewhere", () => {
+  const [x, w] = [f(4, 3), f(3, 2)];
+  expect(fused([x, w], (a, b) => [flow.matmul(a!, b!).mul(0.25)])).toBe(
+    "%2:float32[4,2] = onnx.gemm %0 %1 {transposeA=false, transposeB=false, alpha=0.25, shape=[4,2]}\nreturn %2",
+  );
+  const twice = fused([x, w], (a, b) => {
+    const product = flow.matmul(a!, b!);
+    return [product, product.mul(0.25)];
+  });
+  expect(twice).toMatch(/ = matmul .*\n.* = multiply /s);
+});
+
+test("a table's gradient is scaled by rows, before they are added up", () => {
+  const text = simplified([f(4, 3), { dtype: "int32", shape: [4] }, f(1)], (rows, ids, scale) => [
+    emit(segmentSumOp, [rows!, ids!], { segments: 100 }).mul(scale!),
+    emit(segmentSumOp, [rows!, ids!], { segments: 2 }).mul(scale!),
+  ]);
+  expect(text).toBe(`%3:float32[4,3] = multiply %0 %2
+%4:float32[100,3] = segmentSum %3 %1 {segments=100}
+%5:float32[2,3] = segmentSum %0 %1 {segments=2}
+%6:float32[2,3] = multiply %5 %2
+return %4, %6`);
 });
 
 /** A function as the onnx engine computes it, without its placeholders. */

@@ -81,8 +81,8 @@ function gemmOf(product: Blob, c: Blob, old: Blob, sign: number, single: (blob: 
   if (!isProduct || shape.length !== 2) return undefined;
   const fits = sameShape(c.shape, shape) || (c.shape.length === 1 && (c.shape[0] === shape[1] || c.shape[0] === 1));
   if (!fits) return undefined;
-  const { alpha = 1, ...attrs } = node.attrs as MatmulAttrs & Partial<GemmAttrs>;
-  return emit(gemmOp, [a!, b!, c], { ...attrs, alpha: sign * alpha, shape });
+  const { transposeA, transposeB, alpha = 1 } = node.attrs as MatmulAttrs & Partial<GemmAttrs>;
+  return emit(gemmOp, [a!, b!, c], { transposeA, transposeB, alpha: sign * alpha, shape });
 }
 
 /** `conv + bias`, where the bias is one number a channel, the convolution is used only here and has a kernel. */
