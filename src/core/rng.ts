@@ -135,15 +135,21 @@ const uniform = (high: number, low: number): number => ((high >>> 5) * 67108864 
  * therefore exact to 2^-16).
  */
 export function keepMask(stream: Stream, length: number, rate: number, out: Uint8Array): void {
-  const threshold = Math.round(rate * 65536);
+  // The sign of `last - bits`, not a comparison: a branch that goes either way at random takes more than half of the time.
+  const last = Math.round(rate * 65536) - 1;
   const words = new Int32Array(2);
-  for (let i = 0, block = 0; i < length; i += 4, block++) {
-    threefry(stream, block, 0, words);
+  const whole = length - (length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    threefry(stream, i / 4, 0, words);
     const a = words[0]!;
     const b = words[1]!;
-    out[i] = (a & 0xffff) >= threshold ? 1 : 0;
-    if (i + 1 < length) out[i + 1] = a >>> 16 >= threshold ? 1 : 0;
-    if (i + 2 < length) out[i + 2] = (b & 0xffff) >= threshold ? 1 : 0;
-    if (i + 3 < length) out[i + 3] = b >>> 16 >= threshold ? 1 : 0;
+    out[i] = (last - (a & 0xffff)) >>> 31;
+    out[i + 1] = (last - (a >>> 16)) >>> 31;
+    out[i + 2] = (last - (b & 0xffff)) >>> 31;
+    out[i + 3] = (last - (b >>> 16)) >>> 31;
   }
+  if (whole === length) return;
+  threefry(stream, whole / 4, 0, words);
+  for (let i = whole; i < length; i++)
+    out[i] = (last - ((words[(i - whole) >> 1]! >>> (16 * (i & 1))) & 0xffff)) >>> 31;
 }

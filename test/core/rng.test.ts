@@ -57,6 +57,20 @@ test("streams of other seeds, names and steps differ; equal ones are equal", () 
   ).toBe(6);
 });
 
+test("keepMask compares 16 bits a decision, low half first, at any length", () => {
+  const rng = new Rng(streamOf(1, "mask"));
+  const words = Array.from({ length: 6 }, () => rng.uint32());
+  const bits = words.flatMap((word) => [word & 0xffff, word >>> 16]);
+  for (const length of [0, 1, 2, 3, 4, 11]) {
+    for (const rate of [0, 0.3, bits[1]! / 65536, 1]) {
+      const mask = new Uint8Array(12).fill(7);
+      keepMask(streamOf(1, "mask"), length, rate, mask);
+      const expected = bits.map((u, i) => (i < length ? Number(u >= Math.round(rate * 65536)) : 7));
+      expect([...mask]).toEqual(expected);
+    }
+  }
+});
+
 test("keepMask keeps where u >= rate", () => {
   const mask = new Uint8Array(100_001);
   keepMask(streamOf(1, "mask"), mask.length, 0.3, mask);
