@@ -13,7 +13,7 @@ import { blockedFilterGradient, imagewiseFilterGradient } from "./filter-gradien
 /** onnxruntime's convolution and average pooling kernels are for float32. */
 const isFloat32 = ({ outputs }: Node): boolean => outputs[0]!.dtype === "float32";
 
-const windowAttributes = ({ kernel, strides, dilations, pads }: Window) => ({
+export const windowAttributes = ({ kernel, strides, dilations, pads }: Window) => ({
   kernel_shape: ints(kernel),
   strides: ints(strides),
   dilations: ints(dilations),
