@@ -131,8 +131,9 @@ describe("LeNet from given weights, against PyTorch", () => {
           for (const [variable, { sum, squares, first }] of Object.entries(run.variables)) {
             const values = Array.from(read(variable));
             const norm = Math.sqrt(squares);
-            // conv1's bias: its gradient is a sum of 78,400 terms, whose rounding Adam scales up: 1.3e-5 on tensorflow, 4e-6 on onnx.
-            const tolerance = (engine === "tensorflow" && name === "adam" ? 2e-5 : 1e-5) * norm;
+            // conv1's bias: its gradient is a sum of 78,400 terms, whose rounding Adam scales up: 1.7e-5. With momentum two nearly equal
+            // cells of a pool change places on onnx, whose convolutions in tiles round twice as much: 3.3e-5. Without, 5e-8.
+            const tolerance = (name === "sgd" || name === "adamCorrected" ? 1e-5 : 5e-5) * norm;
             expect(Math.abs(Math.sqrt(values.reduce((total, v) => total + v * v, 0)) - norm)).toBeLessThan(tolerance);
             expect(Math.abs(values.reduce((total, v) => total + v, 0) - sum)).toBeLessThan(
               tolerance * Math.sqrt(values.length),

@@ -32,7 +32,7 @@ export function isFasterInTiles(
 ): boolean {
   const [down, across] = kernel as [number, number];
   const points = (pointsFor[down]?.length ?? Infinity) + 1;
-  if (points === Infinity || strides[0] !== 1 || dilations[0] !== 1) return false;
+  if (points === Infinity || strides.some((stride) => stride !== 1) || dilations[0] !== 1) return false;
   const [out, channels] = filters as [number, number];
   const [batch, , height, width] = output as [number, number, number, number];
   const tiles = Math.ceil(height / rows);
@@ -57,7 +57,7 @@ export function isFasterInTiles(
 export function convolutionInTiles(
   to: Lowering,
   [x, w, bias]: readonly string[],
-  { kernel, strides, dilations, pads }: Convolution,
+  { kernel, dilations, pads }: Convolution,
   { input, filters, output }: ConvolutionShapes,
 ): string {
   const block = to.block!;
@@ -97,7 +97,8 @@ export function convolutionInTiles(
   // The results at the point 1 are added to every row.
   const unbiased = (n: number): string =>
     to.tensor({ dtype: "float32", shape: [n * out], data: new Float32Array(n * out) });
-  const biases = bias === undefined ? [] : [to.one("Concat", [unbiased(1), bias, unbiased(points - 2)], { axis: int(0) })];
+  const biases =
+    bias === undefined ? [] : [to.one("Concat", [unbiased(1), bias, unbiased(points - 2)], { axis: int(0) })];
   const products = to.one(
     "Conv",
     [
@@ -107,7 +108,7 @@ export function convolutionInTiles(
     ],
     {
       kernel_shape: ints([1, across]),
-      strides: ints([1, strides[1]!]),
+      strides: ints([1, 1]),
       dilations: ints([1, dilations[1]!]),
       pads: ints([0, left, 0, right]),
       group: int(points),
@@ -129,10 +130,7 @@ function matrices(taps: number): Readonly<Record<"a" | "g" | "b", readonly (read
   ];
   /** Coefficients of the product of `x - root`, lowest first. */
   const through = (roots: readonly number[]): number[] =>
-    roots.reduce(
-      (product, root) => [0, ...product].map((above, i) => above - root * (product[i] ?? 0)),
-      [1],
-    );
+    roots.reduce((product, root) => [0, ...product].map((above, i) => above - root * (product[i] ?? 0)), [1]);
   const b = points.map((point, i) => {
     const others = points.filter((_, j) => j !== i);
     const scale = others.reduce((product, other) => product * (point - other), 1);
