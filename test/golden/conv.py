@@ -213,15 +213,16 @@ def few_places_cases():
 
 
 def tile_cases():
-    """Large enough for Winograd's algorithm along one axis: tiles that are whole and not, kernels of three and five rows, uneven padding,
+    """Large enough for Winograd's algorithm along one axis, values or gradients: tiles that are whole and not, kernels of three and five rows, uneven padding,
     dilations along the other axis."""
     ones = [1, 1]
     return [
-        conv_of([6, 32, 14, 13], [64, 32, 5, 5], ones, "SAME", ones),
+        conv_of([5, 32, 12, 13], [64, 32, 5, 5], ones, "SAME", ones),
         conv_of([6, 48, 11, 11], [64, 48, 5, 3], ones, [[0, 0], [0, 0], [0, 3], [1, 0]], ones),
         conv_of([6, 64, 12, 9], [64, 64, 3, 3], ones, "SAME", ones),
-        conv_of([6, 64, 11, 9], [64, 64, 3, 5], ones, [[0, 0], [0, 0], [2, 1], [2, 2]], ones),
+        conv_of([8, 64, 16, 9], [96, 64, 3, 5], ones, [[0, 0], [0, 0], [2, 0], [1, 3]], ones),
         conv_of([5, 48, 12, 12], [64, 48, 3, 2], ones, "SAME", [1, 2]),
+        conv_of([4, 96, 14, 9], [96, 96, 5, 3], ones, [[0, 0], [0, 0], [0, 3], [1, 0]], ones),
     ]
 
 
