@@ -20,7 +20,7 @@ import {
 import { segmentSumOp } from "../ops/indexing.js";
 import { type MatmulAttrs, matmul } from "../ops/linalg.js";
 import { type MaxUnpoolAttrs, maxUnpoolOp } from "../ops/pool.js";
-import { type ReduceAttrs, reduceSumOp } from "../ops/reduce.js";
+import { type ReduceAttrs, reduceSum, reduceSumOp } from "../ops/reduce.js";
 import { constantOp, constantValue, isScalar } from "../ops/sources.js";
 import { broadcastTo, reshape, transpose } from "../ops/structure.js";
 import { merging } from "./cse.js";
@@ -88,6 +88,7 @@ const identities: Readonly<Record<string, readonly Identity[]>> = {
   identity: [(_, [x]) => x],
   later: [(_, [x]) => (constantValue(x!) === undefined ? undefined : x)], // a constant is not kept
   reduceSum: [
+    (node, [x]) => sumOfUnpooled(node, x!),
     // sum(-x) -> -sum(x)
     ({ attrs }, [x]) =>
       x!.node.op === "negative" ? negative(emit(reduceSumOp, x!.node.inputs, attrs as ReduceAttrs)) : undefined,
@@ -132,6 +133,17 @@ function choiceBehindPool(condition: Blob, chosen: Blob, other: Blob): Blob | un
     return undefined;
   const kept = where(holds(greaterOp, pool.outputs[0]!, bound), cotangent, other);
   return emit(maxUnpoolOp, [kept, places], chosen.node.attrs as MaxUnpoolAttrs);
+}
+
+/** sum(unpool(d, places)) over all of an image -> sum(d): what is added are zeros. */
+function sumOfUnpooled({ attrs }: Node, x: Blob): Blob | undefined {
+  if (x.node.op !== "maxUnpool") return undefined;
+  const { axes, keepDims } = attrs as { readonly axes: readonly number[]; readonly keepDims: boolean };
+  const rank = x.shape.length;
+  const images = (x.node.attrs as MaxUnpoolAttrs).kernel.map((_, i) => rank - 1 - i);
+  return images.every((axis) => axes.includes(axis))
+    ? reduceSum(x.node.inputs[0]!, { axis: axes, keepdims: keepDims })
+    : undefined;
 }
 
 /** A function of constants -> a constant. */

@@ -212,6 +212,20 @@ def few_places_cases():
     ]
 
 
+def tile_cases():
+    """Large enough for Winograd's algorithm along one axis, values or gradients: tiles that are whole and not, kernels of three and five rows, uneven padding,
+    dilations along the other axis."""
+    ones = [1, 1]
+    return [
+        conv_of([5, 32, 12, 13], [64, 32, 5, 5], ones, "SAME", ones),
+        conv_of([6, 48, 11, 11], [64, 48, 5, 3], ones, [[0, 0], [0, 0], [0, 3], [1, 0]], ones),
+        conv_of([6, 64, 12, 9], [64, 64, 3, 3], ones, "SAME", ones),
+        conv_of([8, 64, 16, 9], [96, 64, 3, 5], ones, [[0, 0], [0, 0], [2, 0], [1, 3]], ones),
+        conv_of([5, 48, 12, 12], [64, 48, 3, 2], ones, "SAME", [1, 2]),
+        conv_of([4, 96, 14, 9], [96, 96, 5, 3], ones, [[0, 0], [0, 0], [0, 3], [1, 0]], ones),
+    ]
+
+
 result = {
     "conv": some(220, conv_case),
     "pool": some(30, lambda: pool_case("max")) + some(30, lambda: pool_case("avg")),
@@ -223,6 +237,7 @@ result = {
     "transpose": some(24, transpose_case),
     "blocks": block_cases(),
     "fewPlaces": few_places_cases(),
+    "tiles": tile_cases(),
 }
 path = pathlib.Path(__file__).with_name("conv.json")
 lines = [f'"{k}": [\n' + ",\n".join(json.dumps(c, separators=(",", ":")) for c in v) + "\n]" for k, v in result.items()]

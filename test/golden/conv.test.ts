@@ -51,6 +51,7 @@ const golden = JSON.parse(readFileSync(new URL("./conv.json", import.meta.url), 
   readonly compatConv2d: readonly ConvCase[];
   readonly blocks: readonly ConvCase[];
   readonly fewPlaces: readonly ConvCase[];
+  readonly tiles: readonly ConvCase[];
   readonly pool1d: readonly PoolCase[];
   readonly pool3d: readonly PoolCase[];
   readonly transpose: readonly TransposeCase[];
@@ -112,6 +113,7 @@ const convolutions = {
   conv3d: nn.conv3d,
   compatConv2d: nn.compatConv2d,
   blocks: nn.conv2d,
+  tiles: nn.conv2d,
   fewPlaces: ((x, ...rest) => [nn.conv1d, nn.conv2d, nn.conv3d][x.shape.length - 3]!(x, ...rest)) as typeof nn.conv2d,
 };
 const poolings = {
@@ -122,7 +124,7 @@ const poolings = {
 
 for (const form of forms) {
   describe(`${form[0].name} ${form[1]} against PyTorch`, () => {
-    for (const kind of ["conv", "conv1d", "conv3d", "compatConv2d", "blocks", "fewPlaces"] as const)
+    for (const kind of ["conv", "conv1d", "conv3d", "compatConv2d", "blocks", "fewPlaces", "tiles"] as const)
       for (const [n, { x, w, y, dx, dw, strides, padding, ...options }] of golden[kind].entries())
         test(`${kind} ${n}: ${JSON.stringify({ x, w, strides, padding, ...options })}`, () =>
           compare(form, [x, w], [y, dx, dw], (a, b) => convolutions[kind](a!, b!, strides, padding, options)));

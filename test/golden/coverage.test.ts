@@ -54,6 +54,7 @@ for (const { op, attrs, inputs, grads } of [...readCases("ops.json"), ...readCas
 const names: Readonly<Record<string, (kind: string, axes: number) => string>> = {
   conv: () => "conv2d",
   blocks: () => "conv2d",
+  tiles: () => "conv2d",
   fewPlaces: (_, axes) => `conv${axes}d`,
   pool: (kind) => `${kind}Pool2d`,
   pool1d: (kind) => `${kind}Pool1d`,

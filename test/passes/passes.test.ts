@@ -109,6 +109,32 @@ test("fan-out sums and broadcasting reduces, in the driver", () => {
   ).toBe("%2:float32[2,3] = multiply %1 %0\n%3:float32[3] = reduceSum %2 {axes=[0], keepDims=false}\nreturn %3");
 });
 
+test("a bias behind a max pool sums the pooled cells only", () => {
+  expect(
+    simplified([f(2, 3, 4, 4), f(3, 1, 1), f(2, 3, 2, 2)], (x, b, dy) =>
+      backpropagate([flow.nn.maxPool2d(flow.math.relu(x!.add(b!)), 2, 2, "VALID")], [b!], [dy!]).map((g) => g!),
+    )
+      .split("\n")
+      .slice(5)
+      .join("\n"),
+  ).toBe(
+    "%9:float32[2,3,2,2] = where %8 %2 %7\n%10:float32[1,3,1,1] = reduceSum %9 {axes=[0,2,3], keepDims=true}\n%11:float32[3,1,1] = reshape %10 {shape=[3,1,1]}\nreturn %11",
+  );
+});
+
+test("onnx: a max pool whose places nothing asks for gives the maxima alone", () => {
+  const pooled = (places: boolean): string => {
+    const { graph, builder } = graphOf("job", [f(2, 3, 4, 4), f(2, 3, 2, 2)], (x, dy) => {
+      const y = flow.nn.maxPool2d(x!, 2, 2, "VALID");
+      return places ? [y, backpropagate([y], [x!], [dy!])[0]!] : [y];
+    });
+    return print(fuse(graph, builder.context));
+  };
+  expect(pooled(false)).toMatch(/= onnx\.maxima %0/);
+  expect(pooled(false)).not.toMatch(/maxPool/);
+  expect(pooled(true)).toMatch(/= maxPool %0/);
+});
+
 test("onnx: an update is one Gemm over the weights", () => {
   const { graph, builder } = graphOf("job", [f(100, 784), f(100, 512), f(512, 784)], (x, dy, w) => [
     w!.sub(flow.matmul(dy!, x!, { transposeA: true }).mul(0.001)),

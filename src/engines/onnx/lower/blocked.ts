@@ -1,6 +1,7 @@
 import { type Shape, sizeOf } from "../../../core/shape.js";
 import { int, ints, type Lowering } from "./context.js";
 import { type ConvolutionShapes, fewPlaces, hasFewPlaces } from "./few-places.js";
+import { convolutionInTiles, isFasterInTiles } from "./winograd.js";
 
 /** A convolution in ONNX's terms: float32, spatial axes last, pads all begins and then all ends. */
 export interface Convolution {
@@ -120,10 +121,14 @@ function blockedConvolution(
     kernel.length !== 2 ||
     sizeOf(kernel) === 1 ||
     out % block !== 0 ||
-    channels % block !== 0 ||
-    places < placesWorthIt
+    channels % block !== 0
   )
     return undefined;
+  const manyPlaces = places >= placesWorthIt;
+  const inTiles = isFasterInTiles(attrs, shapes, { manyPlaces });
+  if (!inTiles && !manyPlaces) return undefined;
+  const taps = blocksOf(to, w!, filters, block);
+  if (inTiles) return convolutionInTiles(to, [x!, taps, ...bias], attrs, shapes);
   const [batch, , height, width] = input as [number, number, number, number];
   const [top, left, bottom, right] = pads as [number, number, number, number];
   const isPadded = (left + right) * sizeOf(kernel) * out >= tapsWorthPadding * width;
@@ -135,7 +140,7 @@ function blockedConvolution(
   }
   const result = to.one(
     "Conv",
-    [cells, blocksOf(to, w!, filters, block), ...bias],
+    [cells, taps, ...bias],
     { ...movingOf(attrs), pads: ints(isPadded ? [top, 0, bottom, 0] : pads) },
     nchwc,
   );

@@ -3,7 +3,7 @@ import type { Blob } from "../../../graph/blob.js";
 import { type Graph, inputsOf, rootsOf } from "../../../graph/graph.js";
 import { edgeType, type OnnxModel, type OnnxNode, type Port } from "../encode.js";
 import { channelAffine, channelDot } from "../per-channel.js";
-import { convBias, gemm } from "../rewrite.js";
+import { convBias, gemm, maxima } from "../rewrite.js";
 import { type Emitter, Lowering } from "./context.js";
 import { table } from "./table.js";
 
@@ -35,6 +35,7 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
     "onnx.convBias": convBias,
     "onnx.channelAffine": channelAffine,
     "onnx.channelDot": channelDot,
+    "onnx.maxima": maxima,
   };
   const labels = [
     ...graph.outputs.map((_, i) => `out:${i}`),

@@ -9,11 +9,12 @@ import { convolution, turnedConvolution } from "./blocked.js";
 import { type Emitters, int, ints, type Lowering, onlyWhere } from "./context.js";
 import { fewPlacesFilterGradient, fewPlacesInputGradient, hasFewPlaces } from "./few-places.js";
 import { blockedFilterGradient, imagewiseFilterGradient } from "./filter-gradient.js";
+import { filterGradientInTiles, isFilterGradientFasterInTiles } from "./winograd.js";
 
 /** onnxruntime's convolution and average pooling kernels are for float32. */
 const isFloat32 = ({ outputs }: Node): boolean => outputs[0]!.dtype === "float32";
 
-const windowAttributes = ({ kernel, strides, dilations, pads }: Window) => ({
+export const windowAttributes = ({ kernel, strides, dilations, pads }: Window) => ({
   kernel_shape: ints(kernel),
   strides: ints(strides),
   dilations: ints(dilations),
@@ -70,6 +71,7 @@ export const window = {
       const shapes = { input: node.inputs[0]!.shape, output: node.inputs[1]!.shape };
       const whole = { ...shapes, filters: type!.shape };
       if (hasFewPlaces(to, attrs, whole)) return fewPlacesFilterGradient(to, [x!, dy!], attrs, whole);
+      if (isFilterGradientFasterInTiles(to, attrs, whole)) return filterGradientInTiles(to, [x!, dy!], attrs, whole);
       const better =
         blockedFilterGradient(to, [x!, dy!], attrs, shapes) ?? imagewiseFilterGradient(to, [x!, dy!], attrs, shapes);
       if (better !== undefined) return better;
