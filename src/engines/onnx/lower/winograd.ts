@@ -77,7 +77,7 @@ export function isFilterGradientFasterInTiles(
  * six rows of cells with three rows of taps, or eight with five, in place of 12 and 20. The rows of cells and of taps are the
  * coefficients of polynomials, of which values at a few points are multiplied: `A^T ((G w) * (B^T x))`, each a product with a
  * small constant matrix, and between them a blocked convolution of single rows, one group a point. Errors are twice those of the direct
- * sum; a cell that is not finite makes its whole tile NaN.
+ * sum; a cell that is not finite makes its whole tile NaN. The filters come in blocks.
  */
 export function convolutionInTiles(
   to: Lowering,
@@ -101,9 +101,9 @@ export function convolutionInTiles(
     linesOf(to, x!, input),
   ]);
 
-  // [O, C, h, w] -> [h, O / block, C / block, w, block of C, block of O] -> a point in place of each row
-  const split = reshape(w!, [out / block, block, channels / block, block, down, across]);
-  const turned = to.one("Transpose", [split], { perm: ints([4, 0, 2, 5, 3, 1]) });
+  // [O / block, C / block, h, w, block of C, block of O] -> a point in place of each row, outermost
+  const apart = reshape(w!, [(out / block) * (channels / block), down, across * block * block]);
+  const turned = to.one("Transpose", [apart], { perm: ints([1, 0, 2]) });
   const taps = to.one("MatMul", [matrix(to, g), reshape(turned, [down, out * channels * across])]);
 
   // The results at the point 1 are added to every row.
@@ -130,8 +130,8 @@ export function convolutionInTiles(
   const together = tilesTogether(height);
   const toRows = toOutput(a, { tiles: together, height: together === 1 ? rows : height });
   const results = to.one("MatMul", [matrix(to, toRows), reshape(products, [-1, together * points, out * width])]);
-  const apart = reshape(results, [batch, height, out / block, width * block]);
-  const image = reshape(to.one("Transpose", [apart], { perm: ints([0, 2, 1, 3]) }), output);
+  const lines = reshape(results, [batch, height, out / block, width * block]);
+  const image = reshape(to.one("Transpose", [lines], { perm: ints([0, 2, 1, 3]) }), output);
   return to.one("ReorderOutput", [image], { channels: int(out) }, nchwc);
 }
 
