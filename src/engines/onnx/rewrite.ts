@@ -32,11 +32,13 @@ export const convBiasOp = op("onnx.convBias", {
 type ConvBiasAttrs = ConvAttrs & { readonly shape: readonly number[] };
 
 export const convBias: Emitter<ConvBiasAttrs> = (to, inputs, attrs, [type], node) =>
-  convolution(to, inputs, attrs, {
-    input: node.inputs[0]!.shape,
-    filters: node.inputs[1]!.shape,
-    output: type!.shape,
-  });
+  convolution(
+    to,
+    inputs,
+    attrs,
+    { input: node.inputs[0]!.shape, filters: node.inputs[1]!.shape, output: type!.shape },
+    { direct: to.decides(node) },
+  );
 
 /** The maxima alone, where nothing asks for their places: onnxruntime's kernel is 15 times as fast (LeNet's first pool: 0.3 ms, not 4.5). */
 export const maximaOp = op("onnx.maxima", {
@@ -58,7 +60,7 @@ export function fuse(graph: Graph, context: TraceContext): Graph {
   const fused = rewrite(graph, context, (node, inputs, keep) => {
     if (node.op === maxPoolOp.name && !counts.has(node.outputs[1]!)) {
       const attrs = { ...windowOf(node.attrs as Window), shape: node.outputs[0]!.shape };
-      return [emit(maximaOp, inputs, attrs), keep()[1]!];
+      return [emit(maximaOp, inputs, attrs, node.name), keep()[1]!];
     }
     const match =
       matchGemm(node, inputs, single) ?? matchConvBias(node, inputs, single) ?? matchPerChannel(node, inputs, single);

@@ -12,6 +12,11 @@ export interface Convolution {
   readonly groups: number;
 }
 
+export interface Exactness {
+  /** Equal cells give equal results, and zeros zero: no tiles. */
+  readonly direct?: boolean;
+}
+
 /** The domain of onnxruntime's blocked kernels. */
 export const nchwc = "com.microsoft.nchwc";
 
@@ -38,9 +43,10 @@ export function convolution(
   [x, w, ...bias]: readonly string[],
   attrs: Convolution,
   shapes: ConvolutionShapes,
+  { direct = false }: Exactness = {},
 ): string {
   if (hasFewPlaces(to, attrs, shapes)) return fewPlaces(to, [x!, w!, ...bias], attrs, shapes);
-  const blocked = blockedConvolution(to, [x!, w!, ...bias], attrs, shapes, inBlocks);
+  const blocked = blockedConvolution(to, [x!, w!, ...bias], attrs, shapes, { blocksOf: inBlocks, direct });
   if (blocked !== undefined) return blocked;
   return to.one("Conv", [x!, w!, ...bias], {
     ...movingOf(attrs),
@@ -55,10 +61,11 @@ export function turnedConvolution(
   [x, w]: readonly string[],
   attrs: Convolution,
   shapes: ConvolutionShapes,
+  { direct = false }: Exactness = {},
 ): string {
   return (
-    blockedConvolution(to, [x!, w!], attrs, shapes, inBlocksTurned) ??
-    convolution(to, [x!, turnedRound(to, w!, shapes.filters)], attrs, shapes)
+    blockedConvolution(to, [x!, w!], attrs, shapes, { blocksOf: inBlocksTurned, direct }) ??
+    convolution(to, [x!, turnedRound(to, w!, shapes.filters)], attrs, shapes, { direct })
   );
 }
 
@@ -109,7 +116,7 @@ function blockedConvolution(
   [x, w, ...bias]: readonly string[],
   attrs: Convolution,
   shapes: ConvolutionShapes,
-  blocksOf: InBlocks,
+  { blocksOf, direct = false }: Exactness & { readonly blocksOf: InBlocks },
 ): string | undefined {
   const { block } = to;
   const { kernel, pads, groups } = attrs;
@@ -127,7 +134,7 @@ function blockedConvolution(
   )
     return undefined;
   const manyPlaces = places >= placesWorthIt;
-  const inTiles = isFasterInTiles(attrs, shapes, { manyPlaces });
+  const inTiles = !direct && isFasterInTiles(attrs, shapes, { manyPlaces });
   if (!inTiles && !manyPlaces) return undefined;
   const taps = blocksOf(to, w!, filters, block);
   if (inTiles) return convolutionInTiles(to, [x!, taps, ...bias], attrs, shapes);

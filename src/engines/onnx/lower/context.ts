@@ -1,6 +1,7 @@
 import { allocate, type DType } from "../../../core/dtype.js";
 import type { Shape } from "../../../core/shape.js";
 import { bytesOf, type Tensor } from "../../../core/tensor.js";
+import type { Node } from "../../../graph/graph.js";
 import * as table from "../../table.js";
 import { type Attribute, type OnnxNode, onnxElementType } from "../encode.js";
 
@@ -21,6 +22,8 @@ export class Lowering {
   constructor(
     readonly block?: number,
     readonly portable = false,
+    /** Whether the sign or the order of a node's results decides where gradients flow: see `deciding`. */
+    readonly decides: (node: Node) => boolean = () => false,
   ) {}
 
   /** A fresh value name. */

@@ -1,6 +1,6 @@
 import { bug } from "../../../core/errors.js";
 import type { Blob } from "../../../graph/blob.js";
-import { type Graph, inputsOf, rootsOf } from "../../../graph/graph.js";
+import { type Graph, inputsOf, type Node, rootsOf } from "../../../graph/graph.js";
 import { edgeType, type OnnxModel, type OnnxNode, type Port } from "../encode.js";
 import { channelAffine, channelDot } from "../per-channel.js";
 import { convBias, gemm, maxima } from "../rewrite.js";
@@ -12,7 +12,8 @@ import { table } from "./table.js";
  * allows ONNX's own operators only, and names nodes after the ops they come from.
  */
 export function lower(name: string, graph: Graph, block?: number, portable = false): OnnxModel {
-  const to = new Lowering(block, portable);
+  const decisions = deciding(graph);
+  const to = new Lowering(block, portable, (node) => decisions.has(node));
   const values: Port[] = [];
   const names = new Map<Blob, string>();
   const port = (blob: Blob, label: string): Port => ({
@@ -92,6 +93,24 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
     values,
   };
 }
+
+/**
+ * In a job with gradients of convolutions, what a relu or a max pool with places depends on. Where such a value is exactly zero, or
+ * the same as another, an error of rounding would send a gradient elsewhere: MNIST's background through a layer without bias is zero.
+ */
+function deciding(graph: Graph): ReadonlySet<Node> {
+  const found = new Set<Node>();
+  if (!graph.nodes.some(({ op }) => op === "convFilterGrad")) return found;
+  for (const node of graph.nodes.toReversed()) {
+    if (!found.has(node) && !kinked.has(node.op)) continue;
+    // What is computed again waits for a gradient, but does not depend on it.
+    const inputs = node.op === "later" ? node.inputs.slice(0, 1) : node.inputs;
+    for (const input of inputs) found.add(input.node);
+  }
+  return found;
+}
+
+const kinked = new Set(["relu", "leakyRelu", "maxPool"]);
 
 /**
  * Nodes by the length of the longest path from them to a value that nothing reads, shortest first. onnxruntime sorts a graph many

@@ -27,11 +27,13 @@ const isApart = ({ kernel, strides, dilations }: Window): boolean =>
 
 export const window = {
   conv: onlyWhere(isFloat32, (to, inputs, attrs: ConvAttrs, [type], node) =>
-    convolution(to, inputs, attrs, {
-      input: node.inputs[0]!.shape,
-      filters: node.inputs[1]!.shape,
-      output: type!.shape,
-    }),
+    convolution(
+      to,
+      inputs,
+      attrs,
+      { input: node.inputs[0]!.shape, filters: node.inputs[1]!.shape, output: type!.shape },
+      { direct: to.decides(node) },
+    ),
   ),
   convInputGrad: onlyWhere(isFloat32, (to, inputs, attrs: ConvInputGradAttrs, [type], node) => {
     const { kernel, strides, dilations, pads, sizes } = attrs;
@@ -51,6 +53,7 @@ export const window = {
         inputs,
         { ...attrs, pads: [...before, ...after] },
         { input: dy.shape, filters: [channels!, out!, ...taps], output: type!.shape },
+        { direct: to.decides(node) },
       );
     }
     // The cells that a stride left out at the end come back as output padding.
