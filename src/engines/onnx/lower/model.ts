@@ -97,6 +97,7 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
 /**
  * In a job with gradients of convolutions, what a relu or a max pool with places depends on. Where such a value is exactly zero, or
  * the same as another, an error of rounding would send a gradient elsewhere: MNIST's background through a layer without bias is zero.
+ * A relu that is part of a normalization (`onnx.channelAffine`) counts no more: the mean has been taken off what was zero.
  */
 function deciding(graph: Graph): ReadonlySet<Node> {
   const found = new Set<Node>();
