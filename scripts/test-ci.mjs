@@ -285,7 +285,7 @@ try {
   }
   step("soak, short form", [
     process.execPath,
-    ["--expose-gc", "scripts/soak.mjs", "--engine", "onnx,tensorflow", "--steps", "3000", "--rounds", "60"],
+    ["--expose-gc", "scripts/soak.mjs", "--engine", "onnx,tensorflow", "--steps", "4000", "--rounds", "60"],
   ]);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
