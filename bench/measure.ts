@@ -21,6 +21,8 @@ export interface MeasureOptions {
 const [ROUND_MS, ROUND_STEPS] = [300, 500];
 /** A peer that takes longer a step is not asked again: its first steps stand for it. */
 const SLOW_MS = 5000;
+/** Before a turn. Its first step is not counted. */
+const SETTLE_MS = 300;
 
 /** Bytes of memory that programs can still take; Infinity where the system does not say. */
 function availableMemory(): number {
@@ -103,9 +105,11 @@ export async function measure(
         }
         const n = stepsOf(entry.ms.length > 0 ? entry.ms : entry.first.ms!);
         if (round === 0) entry.ms = [];
-        const { ms, rss, error } = await entry.peer.ask({ cmd: "steps", n });
+        // The threads of the peer before may spin on for a while, and the caches are its own.
+        await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+        const { ms, rss, error } = await entry.peer.ask({ cmd: "steps", n: n + 1 });
         if (error !== undefined) throw new Error(`${benchCase.name}: ${entry.peer.name}: ${error}`);
-        entry.ms.push(...ms!);
+        entry.ms.push(...ms!.slice(1));
         entry.rss = rss!;
       }
     }
