@@ -27,7 +27,7 @@ export function backpropagate(
   builder.naming = false;
   builder.region = () => undefined;
   try {
-    return propagate(builder, forwardOf(builder, [...builder.nodes]), ys, xs, seeds);
+    return propagate(builder, forwardOf(builder), ys, xs, seeds);
   } finally {
     builder.naming = naming;
     builder.origin = origin;

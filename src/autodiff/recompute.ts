@@ -19,9 +19,9 @@ export interface Forward {
 export const asItWas: Forward = { of: (node) => node };
 
 /** The forward pass of a job, as its regions and its setting say. */
-export function forwardOf(builder: GraphBuilder, nodes: readonly Node[]): Forward {
-  const regions = new Regions(builder, nodes);
-  const others = builder.context.recompute === true ? new Segments(builder, nodes) : asItWas;
+export function forwardOf(builder: GraphBuilder): Forward {
+  const regions = new Regions(builder);
+  const others = builder.context.recompute === true ? new Segments(builder) : asItWas;
   return { of: (node, dy) => (node.region === undefined ? others : regions).of(node, dy) };
 }
 
@@ -45,11 +45,8 @@ class Regions implements Forward {
   readonly #regions = new Map<number, Node[]>();
   readonly #copies = new Map<Node, Node>();
 
-  constructor(
-    readonly builder: GraphBuilder,
-    nodes: readonly Node[],
-  ) {
-    for (const node of nodes) {
+  constructor(readonly builder: GraphBuilder) {
+    for (const node of builder.nodes) {
       if (node.region === undefined || isGiven(node)) continue;
       const known = this.#regions.get(node.region);
       if (known === undefined) this.#regions.set(node.region, [node]);
@@ -90,11 +87,8 @@ class Segments implements Forward {
   readonly #copies = new Map<Node, Node>();
   readonly #later = new Map<Blob, Blob>();
 
-  constructor(
-    readonly builder: GraphBuilder,
-    nodes: readonly Node[],
-  ) {
-    this.#kept = keptBetween(nodes, new Set(rootsOf(builder).map(({ node }) => node)));
+  constructor(readonly builder: GraphBuilder) {
+    this.#kept = keptBetween(builder.nodes, new Set(rootsOf(builder).map(({ node }) => node)));
   }
 
   of(node: Node, dy: Blob): Node {

@@ -70,15 +70,16 @@ export function updateInPlace(
   );
 
   const later = new Set(finals);
-  for (const [i, node] of nodes.entries())
-    if (node.inputs.some((value) => makers.has(value) && later.has(makers.get(value)!))) later.add(i);
+  /** Whether a node reads a next value, or what follows from one. */
+  const follows = ({ inputs }: OnnxNode): boolean =>
+    inputs.some((value) => makers.has(value) && later.has(makers.get(value)!));
+  for (const [i, node] of nodes.entries()) if (follows(node)) later.add(i);
   // What nothing but updates uses, back to the gradients; and what follows from next values.
   const updating = new Set<number>();
   for (let i = nodes.length - 1; i >= 0; i--) {
     const node = nodes[i]!;
     // Its operands are activations, which would be kept until it runs.
-    const product =
-      node.op === "Gemm" && !node.inputs.some((value) => makers.has(value) && later.has(makers.get(value)!));
+    const product = node.op === "Gemm" && !follows(node);
     const inner = !node.outputs.some((value) => leaving.has(value)) && (elementwise.has(node.op) || later.has(i));
     if (
       (finals.has(i) && !product) ||

@@ -11,7 +11,6 @@ import { constantValue, isScalar } from "../../ops/sources.js";
 import { reshape } from "../../ops/structure.js";
 import { type Window, windowOf } from "../../ops/window.js";
 import { dce } from "../../passes/dce.js";
-import { convolution } from "./lower/blocked.js";
 import { type Emitter, float, int } from "./lower/context.js";
 import { windowAttributes } from "./lower/window.js";
 import { matchPerChannel } from "./per-channel.js";
@@ -30,15 +29,6 @@ export const convBiasOp = op("onnx.convBias", {
   infer: ([, , bias]: readonly Blob[], { shape }: ConvBiasAttrs): BlobType => ({ dtype: bias!.dtype, shape }),
 });
 type ConvBiasAttrs = ConvAttrs & { readonly shape: readonly number[] };
-
-export const convBias: Emitter<ConvBiasAttrs> = (to, inputs, attrs, [type], node) =>
-  convolution(
-    to,
-    inputs,
-    attrs,
-    { input: node.inputs[0]!.shape, filters: node.inputs[1]!.shape, output: type!.shape },
-    { direct: to.decides(node) },
-  );
 
 /** The maxima alone, where nothing asks for their places: onnxruntime's kernel is 15 times as fast (LeNet's first pool: 0.3 ms, not 4.5). */
 export const maximaOp = op("onnx.maxima", {

@@ -3,9 +3,10 @@ import type { Blob } from "../../../graph/blob.js";
 import { type Graph, inputsOf, type Node, rootsOf } from "../../../graph/graph.js";
 import { edgeType, type OnnxModel, type OnnxNode, type Port } from "../encode.js";
 import { channelAffine, channelDot } from "../per-channel.js";
-import { convBias, gemm, maxima } from "../rewrite.js";
+import { gemm, maxima } from "../rewrite.js";
 import { type Emitter, Lowering } from "./context.js";
 import { table } from "./table.js";
+import { convolve } from "./window.js";
 
 /**
  * The ONNX form of a job. Inputs: placeholders, then variables. Outputs: results, next values of variables, checks. `portable`
@@ -33,7 +34,7 @@ export function lower(name: string, graph: Graph, block?: number, portable = fal
   const rows: Readonly<Record<string, Emitter<never> | undefined>> = {
     ...table,
     "onnx.gemm": gemm,
-    "onnx.convBias": convBias,
+    "onnx.convBias": convolve,
     "onnx.channelAffine": channelAffine,
     "onnx.channelDot": channelDot,
     "onnx.maxima": maxima,

@@ -6,7 +6,7 @@ import type { ConvAttrs, ConvInputGradAttrs } from "../../../ops/conv.js";
 import { type AvgPoolGradAttrs, isOneWindow } from "../../../ops/pool.js";
 import { tapsInside, type Window, windowOutputs } from "../../../ops/window.js";
 import { convolution, turnedConvolution } from "./blocked.js";
-import { type Emitters, int, ints, type Lowering, onlyWhere } from "./context.js";
+import { type Emitter, type Emitters, int, ints, type Lowering, onlyWhere } from "./context.js";
 import { fewPlacesFilterGradient, fewPlacesInputGradient, hasFewPlaces } from "./few-places.js";
 import { blockedFilterGradient, imagewiseFilterGradient } from "./filter-gradient.js";
 import { filterGradientInTiles, isFilterGradientFasterInTiles } from "./winograd.js";
@@ -25,16 +25,18 @@ export const windowAttributes = ({ kernel, strides, dilations, pads }: Window) =
 const isApart = ({ kernel, strides, dilations }: Window): boolean =>
   kernel.every((k, i) => strides[i]! >= (k - 1) * dilations[i]! + 1);
 
+/** A convolution, with a bias a filter as third input if there is one. */
+export const convolve: Emitter<ConvAttrs> = (to, inputs, attrs, [type], node) =>
+  convolution(
+    to,
+    inputs,
+    attrs,
+    { input: node.inputs[0]!.shape, filters: node.inputs[1]!.shape, output: type!.shape },
+    { direct: to.decides(node) },
+  );
+
 export const window = {
-  conv: onlyWhere(isFloat32, (to, inputs, attrs: ConvAttrs, [type], node) =>
-    convolution(
-      to,
-      inputs,
-      attrs,
-      { input: node.inputs[0]!.shape, filters: node.inputs[1]!.shape, output: type!.shape },
-      { direct: to.decides(node) },
-    ),
-  ),
+  conv: onlyWhere(isFloat32, convolve),
   convInputGrad: onlyWhere(isFloat32, (to, inputs, attrs: ConvInputGradAttrs, [type], node) => {
     const { kernel, strides, dilations, pads, sizes } = attrs;
     const [dy, w] = node.inputs as readonly [Blob, Blob];
@@ -191,9 +193,10 @@ export const window = {
       const [rows, columns] = tapsInside(sizes, attrs) as [number[], number[]];
       const taps = sizeOf(kernel);
       const inside = new Float32Array(rows.flatMap((row) => columns.map((column) => row * column)));
-      const shares = inside.every((count) => count === taps)
-        ? to.one("Div", [dy!, scalar(to, "float32", taps)])
-        : to.one("Div", [dy!, to.tensor({ dtype: "float32", shape: [rows.length, columns.length], data: inside })]);
+      const count = inside.every((one) => one === taps)
+        ? scalar(to, "float32", taps)
+        : to.tensor({ dtype: "float32", shape: [rows.length, columns.length], data: inside });
+      const shares = to.one("Div", [dy!, count]);
       const images = sizeOf(node.inputs[0]!.shape.slice(0, -2));
       const apart = to.one("Reshape", [shares, to.ints([images, 1, inside.length])]);
       const copies = to.one("Expand", [apart, to.ints([images, taps, inside.length])]);

@@ -83,28 +83,24 @@ export function convolutionInTiles(
   to: Lowering,
   [x, w, bias]: readonly string[],
   { kernel, dilations, pads }: Convolution,
-  { input, filters, output }: ConvolutionShapes,
+  shapes: ConvolutionShapes,
 ): string {
   const block = to.block!;
-  const [batch, channels, inputHeight, inputWidth] = input as [number, number, number, number];
-  const [out] = filters as [number];
-  const [height, width] = output.slice(2) as [number, number];
-  const [down, across] = kernel as [number, number];
-  const [top, left, , right] = pads as [number, number, number, number];
-  const { a, g, b } = matrices(down);
-  const points = g.length;
-  const tiles = Math.ceil(height / rows);
-  const reshape = (value: string, shape: readonly number[]): string => to.one("Reshape", [value, to.ints(shape)]);
+  const sizes = sizesOf(kernel, pads, shapes);
+  const { batch, channels, inputHeight, inputWidth, out, height, width, down, across, top, left, points, tiles } =
+    sizes;
+  const { a, g, b } = sizes.matrices;
+  const right = pads[3]!;
 
   const cells = to.one("MatMul", [
     matrix(to, fromInput(b, { tiles, height: inputHeight, top })),
-    linesOf(to, x!, input),
+    linesOf(to, x!, shapes.input),
   ]);
 
   // [O / block, C / block, h, w, block of C, block of O] -> a point in place of each row, outermost
-  const apart = reshape(w!, [(out / block) * (channels / block), down, across * block * block]);
+  const apart = to.reshape(w!, [(out / block) * (channels / block), down, across * block * block]);
   const turned = to.one("Transpose", [apart], { perm: ints([1, 0, 2]) });
-  const taps = to.one("MatMul", [matrix(to, g), reshape(turned, [down, out * channels * across])]);
+  const taps = to.one("MatMul", [matrix(to, g), to.reshape(turned, [down, out * channels * across])]);
 
   // The results at the point 1 are added to every row.
   const unbiased = (n: number): string =>
@@ -114,8 +110,8 @@ export function convolutionInTiles(
   const products = to.one(
     "Conv",
     [
-      reshape(cells, [batch * tiles, points * channels, 1, inputWidth]),
-      reshape(taps, [points * out, channels, 1, across]),
+      to.reshape(cells, [batch * tiles, points * channels, 1, inputWidth]),
+      to.reshape(taps, [points * out, channels, 1, across]),
       ...biases,
     ],
     {
@@ -129,9 +125,9 @@ export function convolutionInTiles(
   );
   const together = tilesTogether(height);
   const toRows = toOutput(a, { tiles: together, height: together === 1 ? rows : height });
-  const results = to.one("MatMul", [matrix(to, toRows), reshape(products, [-1, together * points, out * width])]);
-  const lines = reshape(results, [batch, height, out / block, width * block]);
-  const image = reshape(to.one("Transpose", [lines], { perm: ints([0, 2, 1, 3]) }), output);
+  const results = to.one("MatMul", [matrix(to, toRows), to.reshape(products, [-1, together * points, out * width])]);
+  const lines = to.reshape(results, [batch, height, out / block, width * block]);
+  const image = to.reshape(to.one("Transpose", [lines], { perm: ints([0, 2, 1, 3]) }), shapes.output);
   return to.one("ReorderOutput", [image], { channels: int(out) }, nchwc);
 }
 
@@ -144,22 +140,17 @@ export function filterGradientInTiles(
   to: Lowering,
   [x, dy]: readonly string[],
   { kernel, pads }: Convolution,
-  { input, filters, output }: ConvolutionShapes,
+  shapes: ConvolutionShapes,
 ): string {
   const block = to.block!;
-  const [batch, channels, inputHeight, inputWidth] = input as [number, number, number, number];
-  const [out] = filters as [number];
-  const [height, width] = output.slice(2) as [number, number];
-  const [down, across] = kernel as [number, number];
-  const [top, left] = pads as [number, number];
-  const { a, g, b } = matrices(down);
-  const points = g.length;
-  const tiles = Math.ceil(height / rows);
+  const sizes = sizesOf(kernel, pads, shapes);
+  const { batch, channels, inputHeight, inputWidth, out, height, width, down, across, top, left, points, tiles } =
+    sizes;
+  const { a, g, b } = sizes.matrices;
   const images = Math.ceil((batch * tiles) / block) * block;
-  const reshape = (value: string, shape: readonly number[]): string => to.one("Reshape", [value, to.ints(shape)]);
   /** `[batch * tiles, ...]` with images of zeros that fill the last block. */
   const filled = (value: string, size: number): string => {
-    const flat = reshape(value, [batch * tiles, size]);
+    const flat = to.reshape(value, [batch * tiles, size]);
     const more = images - batch * tiles;
     return more === 0 ? flat : to.one("Pad", [flat, to.ints([0, 0, more, 0])]);
   };
@@ -167,21 +158,24 @@ export function filterGradientInTiles(
   // [images, points, C / block, W, block of C] -> [points, images / block, W, C, block of images]
   const cells = to.one("MatMul", [
     matrix(to, fromInput(b, { tiles, height: inputHeight, top })),
-    linesOf(to, x!, input),
+    linesOf(to, x!, shapes.input),
   ]);
   const size = points * channels * inputWidth;
-  const inner = reorder(to, reshape(filled(cells, size), [1, images, points * channels, inputWidth]));
-  const split = reshape(inner, [images / block, points, channels / block, inputWidth, block * block]);
+  const inner = reorder(to, to.reshape(filled(cells, size), [1, images, points * channels, inputWidth]));
+  const split = to.reshape(inner, [images / block, points, channels / block, inputWidth, block * block]);
   const turned = to.one("Transpose", [split], { perm: ints([1, 0, 3, 2, 4]) });
   const right = width - 1 + across - left - inputWidth;
   const wide = to.one("Pad", [
-    reshape(turned, [(points * images) / block, inputWidth, channels * block]),
+    to.reshape(turned, [(points * images) / block, inputWidth, channels * block]),
     to.ints([0, left, 0, 0, right, 0]),
   ]);
 
   // [images / block, block of images, points, O / block, W, block of O] -> [points, O / block, images / block, W, block of images, block of O]
-  const values = to.one("MatMul", [matrix(to, transposed(toOutput(a, { tiles, height }))), linesOf(to, dy!, output)]);
-  const parts = reshape(filled(values, points * out * width), [
+  const values = to.one("MatMul", [
+    matrix(to, transposed(toOutput(a, { tiles, height }))),
+    linesOf(to, dy!, shapes.output),
+  ]);
+  const parts = to.reshape(filled(values, points * out * width), [
     images / block,
     block,
     points * (out / block),
@@ -193,8 +187,8 @@ export function filterGradientInTiles(
   const sums = to.one(
     "Conv",
     [
-      reshape(wide, [1, points * images, 1, (left + inputWidth + right) * channels]),
-      reshape(taps, [points * out, images, 1, width]),
+      to.reshape(wide, [1, points * images, 1, (left + inputWidth + right) * channels]),
+      to.reshape(taps, [points * out, images, 1, width]),
     ],
     {
       kernel_shape: ints([1, width]),
@@ -207,8 +201,36 @@ export function filterGradientInTiles(
   );
   // [points, O, w, C] -> [h, O, w, C] -> [O, C, h, w]
   const plain = to.one("ReorderOutput", [sums], { channels: int(points * out) }, nchwc);
-  const back = to.one("MatMul", [matrix(to, transposed(g)), reshape(plain, [points, out * across * channels])]);
-  return to.one("Transpose", [reshape(back, [down, out, across, channels])], { perm: ints([1, 3, 0, 2]) });
+  const back = to.one("MatMul", [matrix(to, transposed(g)), to.reshape(plain, [points, out * across * channels])]);
+  return to.one("Transpose", [to.reshape(back, [down, out, across, channels])], { perm: ints([1, 3, 0, 2]) });
+}
+
+/** The sizes of a convolution and of its tiles, with the matrices of its kernel's height. */
+function sizesOf(kernel: readonly number[], pads: readonly number[], { input, filters, output }: ConvolutionShapes) {
+  const [batch, channels, inputHeight, inputWidth] = input as [number, number, number, number];
+  const [height, width] = output.slice(2) as [number, number];
+  const [down, across] = kernel as [number, number];
+  const [top, left] = pads as [number, number];
+  const all = matrices(down);
+  const tiles = Math.ceil(height / rows);
+  const out = filters[0]!;
+  const points = all.g.length;
+  return {
+    batch,
+    channels,
+    inputHeight,
+    inputWidth,
+    out,
+    height,
+    width,
+    down,
+    across,
+    top,
+    left,
+    points,
+    tiles,
+    matrices: all,
+  };
 }
 
 type Matrix = readonly (readonly number[])[];
